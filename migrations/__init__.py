@@ -1,0 +1,1 @@
+"""Numbered, reversible migrations; they never import service."""

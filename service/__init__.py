@@ -1,0 +1,1 @@
+"""Wharfinger: self-service exposure for Kubernetes. The rooms and arrows stand in docs/house.md."""

@@ -1,0 +1,1 @@
+"""HTTP over the workflow: schemas, problems, authentication, and one file per resource."""

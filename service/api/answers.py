@@ -1,0 +1,163 @@
+"""What a client is shown: the shapes of conventions.md 10. Fields may be added to them later."""
+
+from marshmallow import EXCLUDE, INCLUDE, Schema
+from marshmallow.fields import Nested
+
+from service.api.fields import Choice, Instant, Items, Pairs, Text, Whole
+from service.api.schemas import MetadataRequestSchema, SpecSchema
+
+
+class Shown(Schema):
+    """What a client is shown: fields may be added later."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class MetadataSchema(MetadataRequestSchema):
+    class Meta:
+        unknown = EXCLUDE
+
+    id = Text(metadata={"format": "uuid"})
+    created_at = Instant()
+    generation = Whole(metadata={"description": "The newest revision's number."})
+
+
+class ConditionSchema(Shown):
+    type = Text()
+    status = Choice("True", "False", "Unknown")
+    reason = Text()
+    message = Text()
+    last_transition_time = Instant()
+    observed_generation = Whole()
+
+
+class StatusPortSchema(Shown):
+    name = Text(allow_none=True)
+    node_port = Whole()
+    origin = Choice("asked", "chosen")
+
+
+class AccessSchema(Shown):
+    name = Text(allow_none=True)
+    port = Whole()
+    protocol = Text()
+    addresses = Items(Text(), metadata={"description": "host:port, ready to use."})
+    commands = Items(Text(), metadata={"description": "Ready to paste."})
+
+
+class RevisionPointerSchema(Shown):
+    revision = Whole()
+    digest = Text()
+
+
+class PendingPointerSchema(RevisionPointerSchema):
+    missing = Items(Text(), metadata={"description": "The seats that still have to approve."})
+
+
+class StatusSchema(Shown):
+    observed_generation = Whole(
+        metadata={"description": "The newest settled revision; done when it is generation."}
+    )
+    state = Text(metadata={"description": "One word; the first that fits."})
+    reason = Text(allow_none=True, metadata={"description": "Why it ended."})
+    intent = Choice("present", "suspended", "absent")
+    conditions = Items(Nested(ConditionSchema()))
+    ports = Items(Nested(StatusPortSchema()))
+    access = Items(Nested(AccessSchema()))
+    pending = Nested(PendingPointerSchema(), allow_none=True)
+    approved = Nested(RevisionPointerSchema(), allow_none=True)
+    live = Nested(RevisionPointerSchema(), allow_none=True)
+
+
+class ExposureSchema(Shown):
+    metadata = Nested(MetadataSchema())
+    spec = Nested(SpecSchema())
+    status = Nested(StatusSchema())
+
+
+class ActorSchema(Shown):
+    kind = Text()
+    person = Text()
+    acted_for = Text(allow_none=True)
+
+
+class RevisionSchema(Shown):
+    number = Whole()
+    spec = Nested(SpecSchema())
+    digest = Text()
+    decision = Text()
+    requested_by = Nested(ActorSchema())
+    created_at = Instant()
+    decided_at = Instant(allow_none=True)
+
+
+class ReviewSchema(Shown):
+    id = Text(metadata={"format": "uuid"})
+    revision = Whole()
+    verdict = Choice("approve", "reject")
+    digest = Text()
+    comment = Text(allow_none=True)
+    reviewer = Nested(ActorSchema())
+    created_at = Instant()
+
+
+class EventSchema(Shown):
+    id = Whole()
+    kind = Text()
+    revision = Whole(allow_none=True)
+    actor = Nested(ActorSchema())
+    request_id = Text(allow_none=True)
+    data = Pairs()
+    at = Instant()
+
+
+class OwnerSchema(Shown):
+    team = Text(allow_none=True)
+    namespace = Text()
+    name = Text()
+
+
+class NodePortSchema(Shown):
+    port = Whole()
+    state = Choice("free", "held", "bound", "cooling", "foreign")
+    owner = Nested(OwnerSchema(), allow_none=True)
+    reason = Text(allow_none=True)
+    until = Instant(allow_none=True)
+
+
+class ExposureListSchema(Shown):
+    items = Items(Nested(ExposureSchema()))
+    next_page_token = Text(allow_none=True)
+
+
+class EventListSchema(Shown):
+    items = Items(Nested(EventSchema()))
+    next_page_token = Text(allow_none=True)
+
+
+class NodePortListSchema(Shown):
+    items = Items(Nested(NodePortSchema()))
+    next_page_token = Text(allow_none=True)
+
+
+class FaultSchema(Shown):
+    pointer = Text(metadata={"description": "JSON pointer into the body, as URI fragment (RFC 6901)."})
+    detail = Text()
+    code = Text()
+
+
+class ProblemSchema(Schema):
+    """RFC 9457; a code may add facts of its own (`port`, `owner`, `until`, ...)."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    type = Text(required=True, metadata={"format": "uri-reference"})
+    title = Text(required=True)
+    status = Whole(required=True)
+    detail = Text(required=True)
+    instance = Text(required=True, metadata={"format": "uri-reference"})
+    code = Text(required=True)
+    request_id = Text(required=True)
+    errors = Items(Nested(FaultSchema()))

@@ -1,0 +1,79 @@
+"""The Flask app: resources, hooks and error handlers put together. Built once a process, by wiring."""
+
+from typing import Any
+
+from flask import Flask, Response
+from flask_smorest import Api  # type: ignore[import-untyped]
+
+from service.api import docs, exposures, health, node_ports, problems, reviews
+from service.api.answers import ProblemSchema
+from service.api.auth import authenticate
+from service.api.context import EXTENSION, Edge, request_id
+from service.api.fields import Duration, PageSize
+from service.api.parsing import MAX_BODY, StrictJSON
+from service.api.resource import PROBLEM, Number, refuse_stray_query
+
+DESCRIPTION = """\
+Self-service exposure for Kubernetes: teams ask, people approve, a ledger of node ports is kept true.
+
+Every error is `application/problem+json` (RFC 9457) with a stable `code`; `errors` points at each faulty field.
+Every answer carries `X-Request-Id`: the caller's own, when it sent one.
+"""
+
+
+class DescribedApi(Api):  # type: ignore[misc]
+    """flask-smorest with one description of every error."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = PROBLEM
+    ERROR_SCHEMA = ProblemSchema
+
+
+def create_app(edge: Edge) -> Flask:
+    """Return the app that answers at this edge."""
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        API_TITLE="Wharfinger",
+        API_VERSION="1",
+        OPENAPI_VERSION="3.1.1",
+        # One byte more than is taken: Werkzeug cuts a chunked body off here, and a cut must be seen as too large.
+        MAX_CONTENT_LENGTH=MAX_BODY + 1,
+    )
+    app.extensions[EXTENSION] = edge
+    app.json = StrictJSON(app)
+    app.url_map.merge_slashes = False
+    app.url_map.converters["number"] = Number
+    app.before_request(authenticate)
+    app.before_request(refuse_stray_query)
+    app.after_request(_echo_request_id)
+    app.extensions[docs.EXTENSION] = _register_resources(app)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(docs.blueprint)
+    problems.register(app)
+    return app
+
+
+def _echo_request_id(response: Response) -> Response:
+    response.headers["X-Request-Id"] = request_id()
+    return response
+
+
+def _register_resources(app: Flask) -> dict[str, Any]:
+    """Register what the OpenAPI document describes; return that document."""
+    options = {
+        "info": {"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+    }
+    api = DescribedApi(app, spec_kwargs=options)
+    api.register_converter(Number, lambda _: {"type": "integer", "minimum": 0, "maximum": 999_999_999})
+    api.register_field(Duration, "string", None)
+    api.register_field(PageSize, "integer", None)
+    scheme = {"type": "http", "scheme": "bearer", "description": "A token that begins with `wft_`."}
+    api.spec.components.security_scheme("bearer", scheme)
+    content = {problems.MEDIA_TYPE: {"schema": ProblemSchema()}}
+    api.spec.components.response(PROBLEM, {"description": "A problem (RFC 9457).", "content": content})
+    for resource in (exposures, reviews, node_ports):
+        api.register_blueprint(resource.blueprint)
+    document: dict[str, Any] = api.spec.to_dict()
+    del document["components"]["schemas"]["PaginationMetadata"]  # flask-smorest's own way of paging
+    return document

@@ -1,0 +1,94 @@
+"""From domain values to the documents that schemas write out."""
+
+from datetime import datetime
+
+from service.domain.exposure import Document, Event, ExposureRecord, PortClaim, Review, Revision
+from service.domain.status import summarise
+from service.workflow.read import PortStatus
+
+
+def exposure_document(record: ExposureRecord, now: datetime) -> Document:
+    """Return ``{metadata, spec, status}``; a chosen node port is shown in the spec too."""
+    exposure = record.exposure
+    metadata = exposure.metadata
+    return {
+        "metadata": {
+            "id": exposure.id,
+            "cluster": metadata.cluster,
+            "namespace": metadata.namespace,
+            "name": metadata.name,
+            "team": metadata.team,
+            "created_at": exposure.created_at,
+            "generation": exposure.generation,
+        },
+        "spec": _spec_document(record.shown()),
+        "status": summarise(record, now),
+    }
+
+
+def _spec_document(revision: Revision) -> Document:
+    document = {**revision.spec.document(), "not_before": revision.spec.not_before}
+    for port, given in zip(document["ports"], revision.allocation.ports, strict=False):
+        port["node_port"] = given.number
+    return document
+
+
+def revision_document(revision: Revision) -> Document:
+    """Return one revision with its specification."""
+    return {
+        "number": revision.number,
+        "spec": _spec_document(revision),
+        "digest": revision.digest,
+        "decision": revision.decision.value,
+        "requested_by": revision.requested_by,
+        "created_at": revision.created_at,
+        "decided_at": revision.decided_at,
+    }
+
+
+def review_document(review: Review) -> Document:
+    """Return one review."""
+    return {
+        "id": review.id,
+        "revision": review.revision,
+        "verdict": review.verdict,
+        "digest": review.digest,
+        "comment": review.comment,
+        "reviewer": review.reviewer,
+        "created_at": review.created_at,
+    }
+
+
+def event_document(event: Event) -> Document:
+    """Return one event."""
+    return {
+        "id": event.id,
+        "kind": event.kind,
+        "revision": event.revision,
+        "actor": event.actor,
+        "request_id": event.request_id,
+        "data": event.data,
+        "at": event.at,
+    }
+
+
+def claim_document(claim: PortClaim) -> Document:
+    """Return a claim as anyone may read it: the exposure behind it stays out."""
+    return {
+        "port": claim.port,
+        "state": claim.state.value,
+        "owner": {"team": claim.team, "namespace": claim.namespace, "name": claim.name},
+        "reason": claim.reason,
+        "until": claim.until,
+    }
+
+
+def port_document(status: PortStatus) -> Document:
+    """Return what the ledger says about one number."""
+    return {
+        "port": status.port,
+        "state": status.state,
+        "owner": status.owner and status.owner.document(),
+        "reason": status.reason,
+        "until": status.until,
+    }

@@ -1,0 +1,42 @@
+"""/v1/clusters/{cluster}/node-ports: the ledger, readable by everyone who is known."""
+
+from typing import Any
+
+from service.api import answers, schemas
+from service.api.context import edge
+from service.api.documents import claim_document, port_document
+from service.api.exposures import LINK
+from service.api.paging import page_answer, page_request
+from service.api.resource import Resource
+from service.domain.exposure import Document
+from service.workflow import read
+
+blueprint = Resource(
+    "node-ports",
+    __name__,
+    url_prefix="/v1/clusters/<cluster>/node-ports",
+    description="Who owns which node port.",
+)
+
+
+@blueprint.route("", methods=["GET"])
+@blueprint.queries(schemas.PageQuerySchema())
+@blueprint.gives(200, answers.NodePortListSchema(), headers={"Link": LINK})
+@blueprint.problems(401, 404)
+def list_node_ports(query: dict[str, Any], cluster: str) -> tuple[Document, dict[str, str]]:
+    """List the claims of a cluster
+
+    By number; a number that is not listed is free.
+    """
+    with edge().transaction() as session:
+        page = read.node_ports(session, cluster, page_request(query), edge().now())
+    return page_answer(page, claim_document)
+
+
+@blueprint.route("/<number:port>", methods=["GET"])
+@blueprint.gives(200, answers.NodePortSchema())
+@blueprint.problems(401, 404)
+def get_node_port(cluster: str, port: int) -> Document:
+    """Read who owns one node port, why and until when"""
+    with edge().transaction() as session:
+        return port_document(read.node_port(session, cluster, port, edge().now()))

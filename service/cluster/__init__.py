@@ -1,0 +1,1 @@
+"""The one room that talks to a kube-apiserver: the Gateway protocol and the real one."""

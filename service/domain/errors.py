@@ -1,0 +1,260 @@
+"""Every error that Wharfinger raises on purpose, one tree.
+
+    WharfingerError
+    ├── Malformed            the request cannot be read at all
+    │   └── BadPageToken     a page token of another list, or no page token at all
+    ├── Invalid              it can be read, and breaks rules: every fault with its pointer
+    ├── Unauthenticated      no token, or one that is unknown or over
+    ├── Forbidden            known, but not allowed
+    │   └── SelfReview       who asked cannot decide
+    ├── NotFound             not there, or not yours to see (the two look alike on purpose)
+    ├── Conflict             it clashes with what is
+    │   ├── NameTaken · NodePortTaken · PoolExhausted · AlreadyDecided · Ended
+    ├── PreconditionFailed   the caller read something older than what is
+    │   ├── Stale · DigestMismatch
+    ├── PreconditionRequired the caller did not say what it read
+    ├── TooLarge · UnsupportedMediaType
+    ├── Busy                 a lock or a deadlock: the same request again may pass
+    ├── Unavailable          a part that is needed does not answer
+    └── ClusterError         what a kube-apiserver answered, seen by the worker only
+        ├── ClusterAway      no answer, or 5xx/429: the outcome of a write is unknown
+        ├── ObjectExists · ObjectChanged · ObjectMissing
+        ├── PortAllocated    "provided port is already allocated"
+        ├── WriteForbidden   RBAC, quota or an admission webhook
+        └── WriteRefused     any other 4xx: sending it again changes nothing
+
+Facts are attributes, ``code`` is stable and part of the API's contract. HTTP statuses live in api/problems.py alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+
+class WharfingerError(Exception):
+    """Something that Wharfinger can name."""
+
+    code: ClassVar[str] = "error"
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """Return what a client may want to read by a program: JSON-ready values, added to the problem document."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One broken rule: ``pointer`` is a JSON pointer as URI fragment (``#/spec/ports/0/port``), RFC 6901 §6."""
+
+    pointer: str
+    detail: str
+    code: str = "invalid"
+
+
+class Malformed(WharfingerError):
+    code = "malformed"
+
+    def __init__(self, detail: str, pointer: str | None = None) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        if self.pointer is None:
+            return {}
+        return {"errors": [{"pointer": self.pointer, "detail": str(self), "code": self.code}]}
+
+
+class BadPageToken(Malformed):
+    code = "bad-page-token"
+
+
+class Invalid(WharfingerError):
+    code = "invalid"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        first = faults[0]
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        super().__init__(f"{first.pointer}: {first.detail}{more}")
+        self.faults = tuple(faults)
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {"errors": [{"pointer": f.pointer, "detail": f.detail, "code": f.code} for f in self.faults]}
+
+
+class Unauthenticated(WharfingerError):
+    code = "unauthenticated"
+
+
+class Forbidden(WharfingerError):
+    code = "forbidden"
+
+
+class SelfReview(Forbidden):
+    code = "self-review"
+
+
+class NotFound(WharfingerError):
+    code = "not-found"
+
+
+class Conflict(WharfingerError):
+    code = "conflict"
+
+
+class NameTaken(Conflict):
+    """An exposure of this cluster, namespace and name has not ended yet."""
+
+    code = "name-taken"
+
+    def __init__(self, namespace: str, name: str, exposure_id: UUID | None) -> None:
+        seen = f": exposure {exposure_id}" if exposure_id else ", of another team"
+        super().__init__(
+            f"{namespace}/{name} is already exposed{seen}. Change or delete that one, or choose another name."
+        )
+        self.exposure_id = exposure_id
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {"exposure_id": str(self.exposure_id)} if self.exposure_id else {}
+
+
+@dataclass(frozen=True, slots=True)
+class PortOwner:
+    """Who holds a node port, as every authenticated principal may read it. ``team`` is None for a foreign Service."""
+
+    team: str | None
+    namespace: str
+    name: str
+
+    def document(self) -> dict[str, str | None]:
+        """Return ``{team, namespace, name}``."""
+        return {"team": self.team, "namespace": self.namespace, "name": self.name}
+
+
+class NodePortTaken(Conflict):
+    code = "node-port-taken"
+
+    def __init__(self, port: int, owner: PortOwner, state: str, until: datetime | None, pointer: str) -> None:
+        who = f"{owner.namespace}/{owner.name}" + (f" of team {owner.team}" if owner.team else " (not made by us)")
+        when = f" until {until:%Y-%m-%dT%H:%M:%SZ}" if until else ""
+        super().__init__(
+            f"Node port {port} is {state} by {who}{when}. Leave node_port out and a free one is chosen for you."
+        )
+        self.port, self.owner, self.state, self.until, self.pointer = port, owner, state, until, pointer
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {
+            "port": self.port,
+            "owner": self.owner.document(),
+            "state": self.state,
+            "until": self.until,
+            "errors": [{"pointer": self.pointer, "detail": str(self), "code": self.code}],
+        }
+
+
+class PoolExhausted(Conflict):
+    code = "pool-exhausted"
+
+    def __init__(self, cluster: str, wanted: int, counts: Mapping[str, int]) -> None:
+        taken = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
+        super().__init__(
+            f"Cluster {cluster} has no {wanted} free node port(s) left ({taken}). "
+            "Delete an exposure that is not needed, or use type LoadBalancer or ClusterIP."
+        )
+        self.cluster, self.counts = cluster, dict(counts)
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {"cluster": self.cluster, "counts": self.counts}
+
+
+class AlreadyDecided(Conflict):
+    code = "already-decided"
+
+
+class Ended(Conflict):
+    code = "ended"
+
+
+class PreconditionFailed(WharfingerError):
+    code = "precondition-failed"
+
+
+class Stale(PreconditionFailed):
+    code = "stale"
+
+
+class DigestMismatch(PreconditionFailed):
+    code = "digest-mismatch"
+
+    def __init__(self, sent: str, actual: str) -> None:
+        super().__init__(
+            f"The review was written for {sent}, this revision is {actual}. Read it again, then review what you read."
+        )
+        self.actual = actual
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {"digest": self.actual}
+
+
+class PreconditionRequired(WharfingerError):
+    code = "precondition-required"
+
+
+class TooLarge(WharfingerError):
+    code = "too-large"
+
+
+class UnsupportedMediaType(WharfingerError):
+    code = "unsupported-media-type"
+
+
+class Busy(WharfingerError):
+    code = "busy"
+
+
+class Unavailable(WharfingerError):
+    code = "unavailable"
+
+
+class ClusterError(WharfingerError):
+    """What the apiserver answered; ``str()`` is its own message. ``reason`` is the word for conditions."""
+
+    code = "cluster"
+    reason: ClassVar[str] = "ClusterError"
+    retryable: ClassVar[bool] = True
+
+
+class ClusterAway(ClusterError):
+    reason = "ClusterAway"
+
+
+class ObjectExists(ClusterError):
+    reason = "NameTakenInCluster"
+
+
+class ObjectChanged(ClusterError):
+    reason = "Conflict"
+
+
+class ObjectMissing(ClusterError):
+    reason = "NotFound"
+
+
+class PortAllocated(ClusterError):
+    reason = "NodePortTaken"
+
+
+class WriteForbidden(ClusterError):
+    reason = "Forbidden"
+
+
+class WriteRefused(ClusterError):
+    reason = "Refused"
+    retryable = False

@@ -1,0 +1,381 @@
+"""The nouns of the product as frozen values: who asks (Principal), for what (Spec), and what became of it.
+
+``Spec.document()`` and ``Spec.from_document()`` are the one JSON shape of a specification: what is stored is what
+the API shows, but for the lifetime, which is kept in seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+from uuid import UUID
+
+Document: TypeAlias = dict[str, Any]
+
+
+class PrincipalKind(StrEnum):
+    PERSON = "person"
+    SERVICE_ACCOUNT = "service_account"
+    POLICY = "policy"
+    CLOCK = "clock"
+    WORKER = "worker"
+
+
+class Role(StrEnum):
+    REQUESTER = "requester"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts. ``person`` names the person or the service account; persons are compared, tokens never."""
+
+    kind: PrincipalKind
+    person: str
+    acted_for: str | None = None
+    teams: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    roles: frozenset[Role] = frozenset()
+
+    def sees_all(self) -> bool:
+        """Return whether every team's exposures are visible: to approvers, auditors and the platform."""
+        return bool(self.roles & {Role.APPROVER, Role.AUDITOR, Role.ADMIN})
+
+    def document(self) -> Document:
+        """Return ``{kind, person, acted_for}``: what events and revisions keep of a principal."""
+        return {"kind": self.kind.value, "person": self.person, "acted_for": self.acted_for}
+
+
+class ExposureType(StrEnum):
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePort:
+    """One port of a Service. ``node_port`` is set only when the requester asked for that number."""
+
+    port: int
+    name: str | None = None
+    target_port: int | str | None = None
+    protocol: str = "TCP"
+    app_protocol: str | None = None
+    node_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancer:
+    """The fields that only a LoadBalancer has. Node ports behind it are off by default: they go round source ranges."""
+
+    class_: str | None = None
+    source_ranges: tuple[str, ...] = ()
+    allocate_node_ports: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What is asked for. ``lifetime`` in seconds, None: without an end."""
+
+    selector: Mapping[str, str]
+    ports: tuple[ServicePort, ...]
+    justification: str
+    type: ExposureType = ExposureType.CLUSTER_IP
+    lifetime: int | None = None
+    not_before: datetime | None = None
+    replace: bool = False
+    external_traffic_policy: str | None = None
+    internal_traffic_policy: str | None = None
+    session_affinity: str | None = None
+    ip_family_policy: str | None = None
+    load_balancer: LoadBalancer | None = None
+
+    def needs_node_ports(self) -> bool:
+        """Return whether each service port takes a number of the cluster's node port range."""
+        if self.type is ExposureType.LOAD_BALANCER:
+            return self.load_balancer is not None and self.load_balancer.allocate_node_ports
+        return self.type is ExposureType.NODE_PORT
+
+    def needs_health_check_port(self) -> bool:
+        """Return whether the apiserver would take one more number for health checks (k/k#130776)."""
+        return self.type is ExposureType.LOAD_BALANCER and self.external_traffic_policy == "Local"
+
+    def document(self) -> Document:
+        """Return the stored shape: the API's ``spec`` with every field present and the lifetime in seconds."""
+        balancer = self.load_balancer
+        return {
+            "type": self.type.value,
+            "selector": dict(self.selector),
+            "ports": [
+                {
+                    "name": p.name,
+                    "port": p.port,
+                    "target_port": p.target_port,
+                    "protocol": p.protocol,
+                    "app_protocol": p.app_protocol,
+                    "node_port": p.node_port,
+                }
+                for p in self.ports
+            ],
+            "lifetime": self.lifetime,
+            "justification": self.justification,
+            "not_before": self.not_before.isoformat() if self.not_before else None,
+            "replace": self.replace,
+            "external_traffic_policy": self.external_traffic_policy,
+            "internal_traffic_policy": self.internal_traffic_policy,
+            "session_affinity": self.session_affinity,
+            "ip_family_policy": self.ip_family_policy,
+            "load_balancer": balancer
+            and {
+                "class": balancer.class_,
+                "source_ranges": list(balancer.source_ranges),
+                "allocate_node_ports": balancer.allocate_node_ports,
+                "annotations": dict(balancer.annotations),
+            },
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Spec":
+        """Return the value of a document that ``document()`` or the API's schema made."""
+        fields = dict(document)
+        balancer = fields.pop("load_balancer", None)
+        not_before = fields.pop("not_before", None)
+        if isinstance(not_before, str):
+            not_before = datetime.fromisoformat(not_before)
+        return cls(
+            **{
+                **fields,
+                "type": ExposureType(fields.get("type", ExposureType.CLUSTER_IP)),
+                "ports": tuple(ServicePort(**port) for port in fields["ports"]),
+            },
+            not_before=not_before,
+            load_balancer=balancer
+            and LoadBalancer(
+                class_=balancer.get("class"),
+                source_ranges=tuple(balancer.get("source_ranges", ())),
+                allocate_node_ports=balancer.get("allocate_node_ports", False),
+                annotations=balancer.get("annotations", {}),
+            ),
+        )
+
+
+class Intent(StrEnum):
+    PRESENT = "present"
+    SUSPENDED = "suspended"
+    ABSENT = "absent"
+
+
+class Decision(StrEnum):
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    INVALIDATED = "invalidated"
+    LIVE = "live"
+    RETIRED = "retired"
+
+
+class SyncState(StrEnum):
+    NONE = "none"
+    APPLYING = "applying"
+    IN_SYNC = "in_sync"
+    DRIFTED = "drifted"
+    FAILED = "failed"
+    REMOVING = "removing"
+    REMOVED = "removed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """An exposure's identity; it never changes."""
+
+    cluster: str
+    namespace: str
+    name: str
+    team: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """The lasting record. ``change_count`` is the G of the ETag: it counts what people change."""
+
+    id: UUID
+    metadata: Metadata
+    intent: Intent
+    generation: int
+    change_count: int
+    created_at: datetime
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+
+
+class PortOrigin(StrEnum):
+    ASKED = "asked"
+    CHOSEN = "chosen"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePort:
+    """A number of the ledger given to one port of a revision."""
+
+    number: int
+    origin: PortOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """The node ports of a revision: ``ports`` in the order of ``spec.ports``, empty when the type needs none."""
+
+    ports: tuple[NodePort, ...] = ()
+    health_check: NodePort | None = None
+
+    def numbers(self) -> frozenset[int]:
+        """Return every number that is used; TCP and UDP may share one."""
+        extra = {self.health_check.number} if self.health_check else set()
+        return frozenset(port.number for port in self.ports) | extra
+
+    def document(self) -> Document:
+        """Return the stored shape."""
+        return {
+            "ports": [{"number": p.number, "origin": p.origin.value} for p in self.ports],
+            "health_check": self.health_check
+            and {"number": self.health_check.number, "origin": self.health_check.origin.value},
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Allocation":
+        """Return the value that ``document()`` wrote."""
+
+        def node_port(item: Mapping[str, Any]) -> NodePort:
+            return NodePort(item["number"], PortOrigin(item["origin"]))
+
+        health_check = document["health_check"]
+        return cls(tuple(map(node_port, document["ports"])), health_check and node_port(health_check))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """An immutable specification with the Service rendered from it; only ``decision`` and the chosen ports move."""
+
+    exposure_id: UUID
+    number: int
+    spec: Spec
+    manifest: Document
+    digest: str
+    allocation: Allocation
+    decision: Decision
+    requested_by: Document
+    request_id: str
+    created_at: datetime
+    decided_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """What the worker alone knows of an exposure. ``sync_count`` is the S of the ETag."""
+
+    state: SyncState = SyncState.NONE
+    revision: int | None = None
+    uid: str | None = None
+    create_tokens: tuple[str, ...] = ()
+    create_sent_at: datetime | None = None
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    reason: str | None = None
+    message: str | None = None
+    retryable: bool = True
+    still_serving: bool = False
+    ready_endpoints: int = 0
+    ingress: tuple[Document, ...] = ()
+    cluster_ip: str | None = None
+    sync_count: int = 0
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One person's verdict on one revision, bound to the digest that was read."""
+
+    id: UUID
+    revision: int
+    reviewer: Document
+    verdict: str
+    digest: str
+    comment: str | None
+    created_at: datetime
+
+
+class ClaimState(StrEnum):
+    HELD = "held"
+    BOUND = "bound"
+    COOLING = "cooling"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortClaim:
+    """One row of the ledger: one owner of one number of one cluster. ``team`` is None for a foreign Service."""
+
+    cluster: str
+    port: int
+    state: ClaimState
+    team: str | None
+    namespace: str
+    name: str
+    exposure_id: UUID | None
+    reason: str
+    until: datetime | None
+    changed_at: datetime
+
+    def is_over(self, now: datetime) -> bool:
+        """Return whether it cooled long enough: the number is free again, whoever asks."""
+        return self.state is ClaimState.COOLING and self.until is not None and self.until <= now
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """What the worker last saw of a cluster: usable node addresses, and when it looked."""
+
+    node_addresses: tuple[str, ...] = ()
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to an exposure; never changed, never deleted."""
+
+    id: int
+    kind: str
+    revision: int | None
+    actor: Document
+    request_id: str | None
+    data: Document
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureRecord:
+    """An exposure with all that its document is computed from; ``revisions`` by number, ascending."""
+
+    exposure: Exposure
+    revisions: tuple[Revision, ...]
+    sync: Sync
+    claims: tuple[PortClaim, ...]
+    view: ClusterView
+
+    def newest(self, *decisions: Decision) -> Revision | None:
+        """Return the newest revision with one of these decisions."""
+        return next((r for r in reversed(self.revisions) if r.decision in decisions), None)
+
+    def shown(self) -> Revision:
+        """Return the revision that ``spec`` shows: pending or approved, else live, else the last (design.md §4)."""
+        return (
+            self.newest(Decision.PENDING, Decision.APPROVED) or self.newest(Decision.LIVE) or self.revisions[-1]
+        )

@@ -1,0 +1,155 @@
+"""The heart of the reconciler: from two maps to a list of actions with reasons, pure.
+
+The same function serves one key after a wake-up and a whole cluster in a sweep. Level-triggered: it looks at both
+sides and never at what happened in between. At most one action per key; what it would do next comes with the next
+look.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.domain.exposure import Document, SyncState
+from service.domain.manifest import Mark, differs
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """The key of a Service within one cluster."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What was approved for one key. ``manifest`` is complete but for the mark; None: nothing is to be there."""
+
+    exposure_id: UUID
+    revision: int
+    digest: str
+    manifest: Document | None
+    not_before: datetime | None
+    sync_state: SyncState
+    sync_revision: int | None
+    uid: str | None
+    create_tokens: tuple[str, ...]
+    next_attempt_at: datetime | None
+    request_id: str = ""
+
+    def owns(self, observed: "Observed") -> bool:
+        """Return whether a Service is ours (design.md §1): mark and uid, or mark and the token of an open create."""
+        mark = Mark.of(observed.service)
+        if mark is None or mark.exposure_id != self.exposure_id:
+            return False
+        if self.uid is not None:
+            return observed.uid == self.uid
+        return mark.create_token in self.create_tokens
+
+    def marked(self, create_token: str) -> Mark:
+        """Return the mark that this revision's Service carries."""
+        return Mark(self.exposure_id, self.revision, self.digest, create_token, self.request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One Service as the cluster has it."""
+
+    service: Document
+
+    @property
+    def uid(self) -> str:
+        """Return the apiserver's identity of this very object."""
+        return str(self.service["metadata"]["uid"])
+
+    @property
+    def resource_version(self) -> str:
+        """Return the version that fences the next write."""
+        return str(self.service["metadata"]["resourceVersion"])
+
+    @property
+    def terminating(self) -> bool:
+        """Return whether it is being deleted and only waits for finalizers."""
+        return "deletionTimestamp" in self.service["metadata"]
+
+    @property
+    def ref(self) -> Ref:
+        """Return its key."""
+        return Ref(self.service["metadata"]["namespace"], self.service["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do for one key, and why."""
+
+    ref: Ref
+    reason: str
+
+
+class Create(Action):
+    """POST it: ``missing``."""
+
+
+class Replace(Action):
+    """PUT our fields: ``revised`` or ``drift``."""
+
+
+class Delete(Action):
+    """Delete it: ``withdrawn``."""
+
+
+class Confirm(Action):
+    """Record that the cluster has what was approved: ``applied``."""
+
+
+class Settle(Action):
+    """Record that it is gone, after a direct read: ``gone``."""
+
+
+class Report(Action):
+    """Tell that somebody else's Service has the name: ``foreign``."""
+
+
+def plan(desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: datetime) -> Iterator[Action]:
+    """Yield what makes the cluster match; nothing for a key that is in sync, resting after a failure or not due.
+
+    Services without a desired side are not looked at: what is not ours is never touched.
+    """
+    for ref, want in sorted(desired.items()):
+        if want.next_attempt_at and now < want.next_attempt_at:
+            continue
+        action = _plan_one(ref, want, observed.get(ref), now)
+        if action is not None:
+            yield action
+
+
+def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime) -> Action | None:
+    mine = have if have is not None and want.owns(have) else None
+    if want.manifest is None:
+        if mine is None:
+            return Settle(ref, "gone")
+        return None if mine.terminating else Delete(ref, "withdrawn")
+    if want.not_before and now < want.not_before:
+        return None
+    if have is None:
+        return Create(ref, "missing")
+    if mine is None:
+        return Report(ref, "foreign")
+    if mine.terminating:
+        return None
+    return _compare(ref, want, mine)
+
+
+def _compare(ref: Ref, want: Desired, mine: Observed) -> Action | None:
+    assert want.manifest is not None
+    mark = Mark.of(mine.service)
+    if mark is None or mark.revision != want.revision or mark.digest != want.digest:
+        return Replace(ref, "revised")
+    if differs(mine.service, want.manifest):
+        return Replace(ref, "drift")
+    settled = want.sync_state is SyncState.IN_SYNC and want.sync_revision == want.revision
+    return None if settled and want.uid else Confirm(ref, "applied")

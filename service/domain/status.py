@@ -1,0 +1,226 @@
+"""What people see of an exposure: conditions, one state word, and how to reach it. Computed when read, never stored."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from shlex import quote
+
+from service.domain.exposure import (
+    Decision,
+    Document,
+    Exposure,
+    ExposureRecord,
+    ExposureType,
+    Intent,
+    NodePort,
+    Revision,
+    SyncState,
+)
+
+SETTLED = (
+    Decision.LIVE,
+    Decision.RETIRED,
+    Decision.REJECTED,
+    Decision.WITHDRAWN,
+    Decision.EXPIRED,
+    Decision.SUPERSEDED,
+    Decision.INVALIDATED,
+)
+
+
+def summarise(record: ExposureRecord, now: datetime) -> Document:
+    """Return the ``status`` object of an exposure (conventions.md 10)."""
+    settled = [r.number for r in record.revisions if r.decision in SETTLED]
+    shown = record.shown()
+    return {
+        "observed_generation": max(settled, default=0),
+        "state": state_word(record, now),
+        "reason": record.exposure.end_reason,
+        "intent": record.exposure.intent.value,
+        "conditions": list(_conditions(record)),
+        "ports": [
+            {"name": port.name, "node_port": chosen.number, "origin": chosen.origin.value}
+            for port, chosen in zip(shown.spec.ports, shown.allocation.ports, strict=False)
+        ],
+        "access": access(record),
+        "pending": _pointer(record.newest(Decision.PENDING), missing=["approver"]),
+        "approved": _pointer(record.newest(Decision.APPROVED)),
+        "live": _pointer(record.newest(Decision.LIVE)),
+    }
+
+
+def _pointer(revision: Revision | None, missing: list[str] | None = None) -> Document | None:
+    if revision is None:
+        return None
+    pointer: Document = {"revision": revision.number, "digest": revision.digest}
+    return pointer if missing is None else {**pointer, "missing": missing}
+
+
+def readiness(record: ExposureRecord) -> str:
+    """Return ``ready``, ``no_endpoints`` or ``lb_pending``: the third thing beside decision and sync."""
+    if record.sync.ready_endpoints == 0:
+        return "no_endpoints"
+    live = record.newest(Decision.LIVE)
+    if live and live.spec.type is ExposureType.LOAD_BALANCER and not record.sync.ingress:
+        return "lb_pending"
+    return "ready"
+
+
+def state_word(record: ExposureRecord, now: datetime) -> str:
+    """Return the first word that fits, in the order of design.md §4."""
+    exposure, sync = record.exposure, record.sync
+    pending, approved, live = (
+        record.newest(decision) for decision in (Decision.PENDING, Decision.APPROVED, Decision.LIVE)
+    )
+    needs_requester = sync.reason == "NodePortTaken" and not sync.retryable
+    scheduled = bool(approved and approved.spec.not_before and now < approved.spec.not_before)
+    degraded = sync.state in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
+    words = {
+        "Ended": exposure.ended_at is not None,
+        "Ending": exposure.intent is Intent.ABSENT,
+        "Suspended": exposure.intent is Intent.SUSPENDED,
+        "NeedsRequester": needs_requester,
+        "AwaitingApproval": pending is not None and live is None and approved is None,
+        "Scheduled": scheduled and live is None,
+        "Applying": live is None and not degraded or sync.state is SyncState.APPLYING,
+        "Degraded": degraded or readiness(record) != "ready",
+        "ActiveChangePending": pending is not None or approved is not None,
+    }
+    return next((word for word, fits in words.items() if fits), "Active")
+
+
+def _conditions(record: ExposureRecord) -> Iterator[Document]:
+    yield _approved(record)
+    yield _allocated(record)
+    yield _applied(record)
+    yield _ready(record)
+
+
+def _condition(
+    kind: str, status: bool | None, reason: str, message: str, since: datetime | None, generation: int
+) -> Document:
+    return {
+        "type": kind,
+        "status": {True: "True", False: "False", None: "Unknown"}[status],
+        "reason": reason,
+        "message": message,
+        "last_transition_time": since,
+        "observed_generation": generation,
+    }
+
+
+def _approved(record: ExposureRecord) -> Document:
+    revision = record.shown()
+    good = revision.decision in (Decision.APPROVED, Decision.LIVE, Decision.RETIRED)
+    messages = {
+        Decision.PENDING: f"Revision {revision.number} waits for a platform approver, who did not ask for it.",
+        Decision.APPROVED: f"Revision {revision.number} is approved and waits for the worker.",
+    }
+    message = messages.get(revision.decision, f"Revision {revision.number} is {revision.decision}.")
+    since = revision.decided_at or revision.created_at
+    return _condition("Approved", good, revision.decision.capitalize(), message, since, revision.number)
+
+
+def _allocated(record: ExposureRecord) -> Document:
+    revision = record.shown()
+    numbers = revision.allocation.numbers()
+    if not numbers:
+        return _condition(
+            "Allocated", True, "NothingNeeded", "It takes no node port.", revision.created_at, revision.number
+        )
+    claims = {claim.port: claim for claim in record.claims if claim.state.value in ("held", "bound")}
+    missing = sorted(numbers - claims.keys())
+    since = max((c.changed_at for c in claims.values()), default=revision.created_at)
+    if missing:
+        message = f"Node ports {missing} are not held (any more)."
+        return _condition("Allocated", False, "Released", message, since, revision.number)
+    listed = ", ".join(f"{claim.port} {claim.state}" for claim in claims.values())
+    return _condition("Allocated", True, "InLedger", f"Node ports: {listed}.", since, revision.number)
+
+
+def _applied(record: ExposureRecord) -> Document:
+    sync, exposure = record.sync, record.exposure
+    generation = sync.revision or 0
+    words: dict[SyncState, tuple[bool | None, str, str]] = {
+        SyncState.NONE: (False, "NotYet", "Nothing was sent to the cluster yet."),
+        SyncState.APPLYING: (False, "Applying", "The worker is making the Service."),
+        SyncState.IN_SYNC: (True, "InSync", f"The cluster has revision {generation}."),
+        SyncState.DRIFTED: (False, "Drifted", "The cluster differs from what was approved."),
+        SyncState.FAILED: (False, "Failed", "The cluster did not take it."),
+        SyncState.REMOVING: (False, "Removing", "The worker is removing the Service."),
+        SyncState.REMOVED: (False, "Removed", "The Service is gone."),
+        SyncState.UNKNOWN: (None, "Unknown", "The cluster cannot be read."),
+    }
+    status, reason, message = words[sync.state]
+    since = sync.changed_at or exposure.created_at
+    return _condition("Applied", status, sync.reason or reason, sync.message or message, since, generation)
+
+
+def _ready(record: ExposureRecord) -> Document:
+    sync = record.sync
+    since = sync.changed_at or record.exposure.created_at
+    generation = sync.revision or 0
+    if record.newest(Decision.LIVE) is None or sync.state is SyncState.REMOVED:
+        return _condition("Ready", False, "NotApplied", "There is no live revision.", since, generation)
+    word = readiness(record)
+    reason, message = {
+        "ready": ("Ready", f"{sync.ready_endpoints} endpoint(s) are ready."),
+        "no_endpoints": ("NoEndpoints", "No ready pod matches the selector and target port."),
+        "lb_pending": ("LoadBalancerPending", "The load balancer has not given an address yet."),
+    }[word]
+    return _condition("Ready", word == "ready", reason, message, since, generation)
+
+
+def access(record: ExposureRecord) -> list[Document]:
+    """Return for each port of the live revision ``{port, protocol, name, addresses[], commands[]}``.
+
+    Addresses are ready to use (``host:port``), commands ready to paste; empty while nothing is live or suspended.
+    """
+    live = record.newest(Decision.LIVE)
+    gone = record.exposure.intent is not Intent.PRESENT or record.sync.state is SyncState.REMOVED
+    if live is None or gone:
+        return []
+    return [
+        {
+            "name": port.name,
+            "port": port.port,
+            "protocol": port.protocol,
+            "addresses": list(_addresses(record, live, index)),
+            "commands": list(_commands(record.exposure, live, index)),
+        }
+        for index, port in enumerate(live.spec.ports)
+    ]
+
+
+def _node_port(revision: Revision, index: int) -> NodePort | None:
+    return revision.allocation.ports[index] if index < len(revision.allocation.ports) else None
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _addresses(record: ExposureRecord, live: Revision, index: int) -> Iterator[str]:
+    port, metadata = live.spec.ports[index], record.exposure.metadata
+    if live.spec.type is ExposureType.LOAD_BALANCER:
+        for item in record.sync.ingress:
+            yield f"{_host(item.get('ip') or item['hostname'])}:{port.port}"
+    if node_port := _node_port(live, index):
+        for address in record.view.node_addresses:
+            yield f"{_host(address)}:{node_port.number}"
+    yield f"{metadata.name}.{metadata.namespace}.svc:{port.port}"
+
+
+def _commands(exposure: Exposure, live: Revision, index: int) -> Iterator[str]:
+    """Yield the ways in that need only kubectl: kubectl forwards TCP alone."""
+    port, metadata = live.spec.ports[index], exposure.metadata
+    if port.protocol != "TCP":
+        return
+    where = f"--namespace {quote(metadata.namespace)}"
+    yield f"kubectl port-forward {where} service/{quote(metadata.name)} {_local_port(port.port)}:{port.port}"
+    path = f"/api/v1/namespaces/{metadata.namespace}/services/{metadata.name}:{port.name or port.port}/proxy/"
+    yield f"kubectl get --raw {quote(path)}"
+
+
+def _local_port(port: int) -> int:
+    """Return a port that an ordinary user may open."""
+    return port if port >= 1024 else port + 8000

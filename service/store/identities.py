@@ -1,0 +1,126 @@
+"""Tokens, teams, namespaces and clusters: who may ask, and for where."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.orm import Session
+
+from service.domain.exposure import Principal, PrincipalKind, Role
+from service.domain.ports import Pool
+from service.store import tables as t
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster as configured; ``context`` names a kubeconfig context of the worker, None: its current one."""
+
+    name: str
+    context: str | None
+    pool: Pool
+
+
+def add_token(
+    session: Session, token_id: UUID, sha256: str, principal: Principal, expires_at: datetime, now: datetime
+) -> None:
+    """Write a token by its hash; the token itself is nowhere."""
+    session.execute(
+        insert(t.token).values(
+            id=token_id,
+            sha256=sha256,
+            kind=principal.kind.value,
+            person=principal.person,
+            teams=sorted(principal.teams),
+            groups=sorted(principal.groups),
+            roles=sorted(role.value for role in principal.roles),
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+
+
+def principal_of(session: Session, sha256: str, now: datetime) -> Principal | None:
+    """Return whose token has this hash, None when it is unknown or over."""
+    row = session.execute(
+        select(t.token).where(t.token.c.sha256 == sha256, t.token.c.expires_at > now)
+    ).first()
+    if row is None:
+        return None
+    return Principal(
+        kind=PrincipalKind(row.kind),
+        person=row.person,
+        teams=frozenset(row.teams),
+        groups=frozenset(row.groups),
+        roles=frozenset(Role(role) for role in row.roles),
+    )
+
+
+def unknown_teams(session: Session, teams: frozenset[str]) -> frozenset[str]:
+    """Return those of ``teams`` that nobody has added."""
+    known = session.scalars(select(t.team.c.name).where(t.team.c.name.in_(teams)))
+    return teams - frozenset(known)
+
+
+def add_team(session: Session, team: str, now: datetime) -> None:
+    """Write a team unless it is there."""
+    session.execute(pg_insert(t.team).values(name=team, created_at=now).on_conflict_do_nothing())
+
+
+def add_namespace(session: Session, cluster: str, namespace: str, environment: str | None) -> str | None:
+    """Write a namespace unless it is there; return the environment that it has now.
+
+    An unset environment is set by the first team that names one: a set one stays.
+    """
+    row = {"cluster": cluster, "name": namespace, "environment": environment}
+    statement = pg_insert(t.namespace).values(row)
+    return session.scalar(
+        statement.on_conflict_do_update(
+            constraint=t.namespace.primary_key,
+            set_={"environment": func.coalesce(t.namespace.c.environment, statement.excluded.environment)},
+        ).returning(t.namespace.c.environment)
+    )
+
+
+def give_namespace(session: Session, team: str, cluster: str, namespace: str) -> None:
+    """Let a team expose workloads of a namespace."""
+    row = {"team": team, "cluster": cluster, "namespace": namespace}
+    session.execute(pg_insert(t.team_namespace).values(row).on_conflict_do_nothing())
+
+
+def team_has_namespace(session: Session, team: str, cluster: str, namespace: str) -> bool:
+    """Return whether a team may expose workloads of a namespace."""
+    found = session.execute(
+        select(t.team_namespace.c.team).where(
+            t.team_namespace.c.team == team,
+            t.team_namespace.c.cluster == cluster,
+            t.team_namespace.c.namespace == namespace,
+        )
+    )
+    return found.first() is not None
+
+
+def put_cluster(session: Session, cluster: Cluster, now: datetime) -> None:
+    """Write a cluster, or change the context and range of the one that has its name."""
+    row = {
+        "name": cluster.name,
+        "context": cluster.context,
+        "first_port": cluster.pool.first,
+        "last_port": cluster.pool.last,
+        "created_at": now,
+    }
+    statement = pg_insert(t.cluster).values(row)
+    changed = {name: statement.excluded[name] for name in ("context", "first_port", "last_port")}
+    session.execute(statement.on_conflict_do_update(constraint=t.cluster.primary_key, set_=changed))
+
+
+def cluster(session: Session, name: str) -> Cluster | None:
+    """Return a cluster, None when there is none of that name."""
+    return next((found for found in clusters(session) if found.name == name), None)
+
+
+def clusters(session: Session) -> list[Cluster]:
+    """Return every cluster by name."""
+    rows = session.execute(select(t.cluster).order_by(t.cluster.c.name))
+    return [Cluster(row.name, row.context, Pool(row.first_port, row.last_port)) for row in rows]

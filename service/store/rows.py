@@ -1,0 +1,82 @@
+"""From rows to domain values, in one place."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Row
+
+from service.domain.exposure import (
+    Allocation,
+    ClaimState,
+    Decision,
+    Event,
+    Exposure,
+    Intent,
+    Metadata,
+    PortClaim,
+    Review,
+    Revision,
+    Spec,
+    Sync,
+    SyncState,
+)
+
+
+def _taken(row: Row[Any], names: Iterable[str]) -> dict[str, Any]:
+    values = row._mapping
+    return {name: values[name] for name in names}
+
+
+def exposure_of(row: Row[Any]) -> Exposure:
+    """Return the value of a row of ``exposure``."""
+    return Exposure(
+        id=row.id,
+        metadata=Metadata(row.cluster, row.namespace, row.name, row.team),
+        intent=Intent(row.intent),
+        generation=row.generation,
+        change_count=row.change_count,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        end_reason=row.end_reason,
+    )
+
+
+def revision_of(row: Row[Any]) -> Revision:
+    """Return the value of a row of ``revision``."""
+    plain = ("exposure_id", "number", "manifest", "digest", "requested_by", "request_id", "created_at", "decided_at")
+    return Revision(
+        **_taken(row, plain),
+        spec=Spec.from_document(row.spec),
+        allocation=Allocation.from_document(row.allocation),
+        decision=Decision(row.decision),
+    )
+
+
+def sync_of(row: Row[Any]) -> Sync:
+    """Return the value of a row of ``exposure_sync``."""
+    values = _taken(row, (field.name for field in fields(Sync)))
+    return Sync(
+        **{
+            **values,
+            "state": SyncState(row.state),
+            "create_tokens": tuple(row.create_tokens),
+            "ingress": tuple(row.ingress),
+        }
+    )
+
+
+def claim_of(row: Row[Any]) -> PortClaim:
+    """Return the value of a row of ``port_claim``."""
+    values = _taken(row, (field.name for field in fields(PortClaim)))
+    return PortClaim(**{**values, "state": ClaimState(row.state)})
+
+
+def event_of(row: Row[Any]) -> Event:
+    """Return the value of a row of ``event``."""
+    return Event(**_taken(row, (field.name for field in fields(Event))))
+
+
+def review_of(row: Row[Any]) -> Review:
+    """Return the value of a row of ``review``."""
+    return Review(**_taken(row, (field.name for field in fields(Review))))

@@ -1,0 +1,180 @@
+"""Everything that can be looked at, and by whom. What you may not see does not exist for you."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from service.domain.errors import BadPageToken, NotFound, PortOwner
+from service.domain.exposure import Document, Event, ExposureRecord, PortClaim, Principal, Revision
+from service.domain.manifest import with_ports
+from service.store import events as event_rows
+from service.store import exposures as exposure_rows
+from service.store import identities, ports
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureFilter:
+    """Plain equality filters; None: any."""
+
+    cluster: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    team: str | None = None
+
+    def equal(self) -> dict[str, str]:
+        """Return the filters that are set, by name."""
+        named = {"cluster": self.cluster, "namespace": self.namespace, "name": self.name, "team": self.team}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """How many rows, and the keyset position of the last one seen (strings, as the page token keeps them)."""
+
+    size: int
+    after: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows, and the position to go on from; None: this was the last page."""
+
+    items: tuple[T, ...]
+    next: tuple[str, ...] | None
+
+
+def _page(rows: list[T], size: int, position: tuple[str, ...]) -> Page[T]:
+    """Return the page of ``size`` rows; one row more was read to know whether there is another page."""
+    more = len(rows) > size
+    return Page(tuple(rows[:size]), position if more else None)
+
+
+def check_visible(record: ExposureRecord | None, principal: Principal) -> None:
+    """Hide other teams' exposures from those who do not see all.
+
+    Raises:
+        NotFound: there is none, or it is not yours to see.
+    """
+    if record is None or not (principal.sees_all() or record.exposure.metadata.team in principal.teams):
+        raise NotFound("There is no such exposure that you may see.")
+
+
+def exposure(session: Session, exposure_id: UUID, principal: Principal) -> ExposureRecord:
+    """Return one exposure.
+
+    Raises:
+        NotFound: see ``check_visible``.
+    """
+    record = exposure_rows.get(session, exposure_id)
+    check_visible(record, principal)
+    assert record is not None
+    return record
+
+
+def exposures(
+    session: Session, principal: Principal, filter: ExposureFilter, page: PageRequest
+) -> Page[ExposureRecord]:
+    """Return the exposures that this caller may see, newest first."""
+    before = None
+    if page.after is not None:
+        try:
+            before = (datetime.fromisoformat(page.after[0]), UUID(page.after[1]))
+        except (ValueError, IndexError) as error:
+            raise BadPageToken("This page token was not made by this list.") from error
+    teams = None if principal.sees_all() else principal.teams
+    rows = exposure_rows.page(session, filter.equal(), teams, before, page.size + 1)
+    last = rows[: page.size][-1].exposure if rows else None
+    return _page(rows, page.size, (last.created_at.isoformat(), str(last.id)) if last else ())
+
+
+def revision(session: Session, exposure_id: UUID, number: int, principal: Principal) -> Revision:
+    """Return one revision.
+
+    Raises:
+        NotFound: no such exposure for this caller, or no such revision.
+    """
+    record = exposure(session, exposure_id, principal)
+    found = next((revision for revision in record.revisions if revision.number == number), None)
+    if found is None:
+        raise NotFound(f"Exposure {exposure_id} has no revision {number}.")
+    return found
+
+
+def manifest(session: Session, exposure_id: UUID, principal: Principal) -> Document:
+    """Return the Service of the revision that ``spec`` shows, every node port stated; the owner mark is added when it
+    is sent.
+
+    Raises:
+        NotFound: see ``check_visible``.
+    """
+    shown = exposure(session, exposure_id, principal).shown()
+    return with_ports(shown.manifest, shown.allocation)
+
+
+def events(session: Session, exposure_id: UUID, principal: Principal, page: PageRequest) -> Page[Event]:
+    """Return what happened to an exposure, oldest first.
+
+    Raises:
+        NotFound: see ``check_visible``.
+    """
+    exposure(session, exposure_id, principal)
+    rows = event_rows.of_exposure(session, exposure_id, _number(page.after), page.size + 1)
+    return _page(rows, page.size, (str(rows[: page.size][-1].id),) if rows else ())
+
+
+def node_ports(session: Session, cluster: str, page: PageRequest, now: datetime) -> Page[PortClaim]:
+    """Return the claims of a cluster by number; every authenticated principal may.
+
+    Raises:
+        NotFound: no such cluster.
+    """
+    _cluster(session, cluster)
+    rows = ports.page(session, cluster, _number(page.after), page.size + 1, now)
+    return _page(rows, page.size, (str(rows[: page.size][-1].port),) if rows else ())
+
+
+def _number(after: tuple[str, ...] | None) -> int:
+    if after is None:
+        return 0
+    if len(after) != 1 or not after[0].isdecimal() or len(after[0]) > 18:
+        raise BadPageToken("This page token was not made by this list.")
+    return int(after[0])
+
+
+@dataclass(frozen=True, slots=True)
+class PortStatus:
+    """What the ledger says about one number; ``state`` is a claim's state or ``free``."""
+
+    port: int
+    state: str
+    owner: PortOwner | None
+    reason: str | None
+    until: datetime | None
+
+
+def node_port(session: Session, cluster: str, port: int, now: datetime) -> PortStatus:
+    """Return who owns a port, why and until when; every authenticated principal may.
+
+    Raises:
+        NotFound: no such cluster, or a number outside its range.
+    """
+    pool = _cluster(session, cluster).pool
+    if port not in pool:
+        raise NotFound(f"Cluster {cluster} gives out node ports {pool}; {port} is none of them.")
+    claim = ports.get(session, cluster, port)
+    if claim is None or claim.is_over(now):
+        return PortStatus(port, "free", None, None, None)
+    owner = PortOwner(claim.team, claim.namespace, claim.name)
+    return PortStatus(port, claim.state.value, owner, claim.reason, claim.until)
+
+
+def _cluster(session: Session, name: str) -> identities.Cluster:
+    cluster = identities.cluster(session, name)
+    if cluster is None:
+        raise NotFound(f"There is no cluster {name!r}.")
+    return cluster

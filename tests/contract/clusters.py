@@ -1,0 +1,116 @@
+"""Both clusters of the contract suite behind one small interface: a gateway, and somebody else's hands."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from service.cluster.gateway import Gateway
+from tests.fakes import FakeCluster
+
+Document = dict[str, Any]
+FIRST, LAST = 30000, 30040
+_numbers = itertools.count(1)
+
+
+class Cluster(Protocol):
+    """A gateway and somebody else's hands on its cluster. ``first`` to ``last``: its node ports."""
+
+    gateway: Gateway
+    first: int
+    last: int
+
+    def add_namespace(self) -> str: ...
+    def end_namespace(self, name: str) -> None: ...
+    def hand_edit(self, namespace: str, name: str, change: Callable[[Document], object]) -> Document: ...
+    def remove(self, namespace: str, name: str) -> None: ...
+    def add_node(self, name: str, address: str) -> None: ...
+
+
+class Imagined:
+    """The fake."""
+
+    first, last = FIRST, LAST
+
+    def __init__(self) -> None:
+        self.fake = FakeCluster(FIRST, LAST)
+        self.gateway: Gateway = self.fake
+
+    def add_namespace(self) -> str:
+        name = f"contract-{next(_numbers)}"
+        self.fake.add_namespace(name)
+        return name
+
+    def end_namespace(self, name: str) -> None:
+        self.fake.end_namespace(name)
+
+    def hand_edit(self, namespace: str, name: str, change: Callable[[Document], object]) -> Document:
+        return self.fake.hand_edit(namespace, name, change)
+
+    def remove(self, namespace: str, name: str) -> None:
+        self.fake.remove(namespace, name)
+
+    def add_node(self, name: str, address: str) -> None:
+        self.fake.add_node(name, address)
+
+
+class Real:
+    """A kube-apiserver: the gateway as the worker's ServiceAccount, the other person as its admin."""
+
+    first, last = FIRST, LAST
+
+    def __init__(self, control_plane: Any, gateway: Gateway) -> None:
+        self.control_plane = control_plane
+        self.gateway = gateway
+        self.namespaces: list[str] = []
+
+    def request(self, method: str, path: str, body: Document | None = None) -> Document:
+        document: Document = self.control_plane.client("admin").request(method, path, body)
+        return document
+
+    def add_namespace(self) -> str:
+        name = f"contract-{os.getpid()}-{next(_numbers)}"
+        self.control_plane.add_namespace(name)
+        self.namespaces.append(name)
+        return name
+
+    def end_namespace(self, name: str) -> None:
+        self.request("DELETE", f"/api/v1/namespaces/{name}")
+        time.sleep(0.5)  # admission reads namespaces from a cache, and no API tells what it has seen
+
+    def hand_edit(self, namespace: str, name: str, change: Callable[[Document], object]) -> Document:
+        path = _path(namespace, name)
+        edited = self.request("GET", path)
+        change(edited)
+        return self.request("PUT", path, edited)
+
+    def remove(self, namespace: str, name: str) -> None:
+        self.request("DELETE", _path(namespace, name))
+
+    def add_node(self, name: str, address: str) -> None:
+        self.request(
+            "POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+        )
+        path = f"/api/v1/nodes/{name}/status"
+        node = self.request("GET", path)
+        node["status"]["addresses"] = [{"type": "InternalIP", "address": address}]
+        node["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+        self.request("PUT", path, node)
+
+    def clear(self) -> None:
+        """Release every node port that the test took."""
+        for service in self.request("GET", "/api/v1/services")["items"]:
+            metadata = service["metadata"]
+            if metadata["namespace"] not in self.namespaces:
+                continue
+            if metadata.get("finalizers"):
+                service["metadata"]["finalizers"] = []
+                self.request("PUT", _path(metadata["namespace"], metadata["name"]), service)
+            if "deletionTimestamp" not in metadata:
+                self.remove(metadata["namespace"], metadata["name"])
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace)}/services/{quote(name)}"

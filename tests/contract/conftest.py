@@ -1,0 +1,37 @@
+"""The clusters under test: the fake, new for each test, and one real control plane for the whole session."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.contract.clusters import FIRST, LAST, Cluster, Imagined, Real
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[Any]:
+    """Start etcd and a kube-apiserver once; skipped where devcluster cannot run."""
+    devcluster = pytest.importorskip("devcluster")
+    with devcluster.ControlPlane(node_port_range=f"{FIRST}-{LAST}") as started:
+        yield started
+
+
+@pytest.fixture
+def real(control_plane: Any) -> Iterator[Real]:
+    """Give the real cluster; the test's Services are removed after it."""
+    from service.cluster.real import open_gateway
+
+    gateway = open_gateway(control_plane.kubeconfig("worker"), None)
+    cluster = Real(control_plane, gateway)
+    yield cluster
+    cluster.clear()
+    gateway.close()
+
+
+@pytest.fixture(params=["fake", "real"])
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """Give each test once the fake and once the real cluster."""
+    if request.param == "fake":
+        return Imagined()
+    found: Cluster = request.getfixturevalue("real")
+    return found

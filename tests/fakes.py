@@ -1,0 +1,285 @@
+"""FakeCluster: a Gateway in memory with the apiserver's behaviour that the reconciler depends on.
+
+It passes tests/contract/test_gateway.py, the same suite as the real gateway. What it can do besides: lose an
+answer, refuse a write, let somebody else act in between, and tell what was called.
+"""
+
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from service.domain.errors import (
+    ClusterAway,
+    ObjectExists,
+    ObjectMissing,
+    WriteForbidden,
+)
+from tests.fake_ports import NodePorts
+from tests.fake_rules import Key, carry_over, check_preconditions, defaulted, validate
+
+Document = dict[str, Any]
+WRITES = ("create", "replace", "delete")
+
+
+class Call(NamedTuple):
+    """One call of the Gateway; the last two are None for a list."""
+
+    method: str
+    namespace: str | None = None
+    name: str | None = None
+
+
+class FakeCluster:
+    """One cluster. ``away`` makes every call fail with ``ClusterAway`` as long as it is set."""
+
+    def __init__(self, first: int = 30000, last: int = 32767) -> None:
+        self.node_ports = NodePorts(first, last)
+        self.away = False
+        self.calls: list[Call] = []
+        self._services: dict[Key, Document] = {}
+        self._slices: dict[Key, Document] = {}
+        self._nodes: dict[str, Document] = {}
+        self._namespaces: dict[str, bool] = {}
+        self._refusals: dict[str, deque[Exception]] = {}
+        self._lost: dict[str, int] = {}
+        self._hooks: dict[str, deque[Callable[[], object]]] = {}
+        self._version = 0
+        self._lock = threading.RLock()
+
+    # The Gateway.
+
+    def services(self) -> list[Document]:
+        self._enter("services")
+        return [_as_item(service) for service in self._services.values()]
+
+    def service(self, namespace: str, name: str) -> Document | None:
+        self._enter("service", namespace, name)
+        return deepcopy(self._services.get((namespace, name)))
+
+    def endpoint_slices(self) -> list[Document]:
+        self._enter("endpoint_slices")
+        return [_as_item(item) for item in self._slices.values()]
+
+    def nodes(self) -> list[Document]:
+        self._enter("nodes")
+        return [_as_item(node) for node in self._nodes.values()]
+
+    def create(self, service: Document) -> Document:
+        with self._lock:
+            self._enter("create", service["metadata"]["namespace"], service["metadata"]["name"])
+            return self._leave("create", self._post(service, "wharfinger"))
+
+    def replace(self, service: Document) -> Document:
+        metadata = service["metadata"]
+        if not metadata.get("uid") or not metadata.get("resourceVersion"):
+            raise ValueError("a Service without uid and resourceVersion: the PUT would not be fenced")
+        with self._lock:
+            self._enter("replace", metadata["namespace"], metadata["name"])
+            return self._leave("replace", self._put(service, "wharfinger"))
+
+    def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
+        with self._lock:
+            self._enter("delete", namespace, name)
+            self._remove((namespace, name), uid, resource_version)
+            self._leave("delete", {})
+
+    # What a test says about the cluster. None of it is logged in ``calls`` and no fault touches it.
+
+    def add_namespace(self, name: str) -> None:
+        """Make a namespace."""
+        self._namespaces[name] = True
+
+    def end_namespace(self, name: str) -> None:
+        """Let a namespace terminate: nothing new can be made in it."""
+        self._namespaces[name] = False
+
+    def add_node(self, name: str, address: str, ready: bool = True, external: str | None = None) -> None:
+        """Make or change a node; ``address`` is its InternalIP."""
+        addresses = [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}]
+        if external:
+            addresses.append({"type": "ExternalIP", "address": external})
+        condition = {"type": "Ready", "status": "True" if ready else "False"}
+        self._nodes[name] = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "uid": str(uuid.uuid4()), "resourceVersion": self._next_version()},
+            "spec": {},
+            "status": {"addresses": addresses, "conditions": [condition]},
+        }
+
+    def remove_node(self, name: str) -> None:
+        """Take a node away."""
+        del self._nodes[name]
+
+    def add_endpoints(self, namespace: str, service: str, ready: int = 1, unready: int = 0) -> None:
+        """Give a Service that many endpoints, in place of those it had."""
+        name = f"{service}-fake1"
+        self._slices[namespace, name] = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "namespace": namespace,
+                "name": name,
+                "labels": {"kubernetes.io/service-name": service},
+                "resourceVersion": self._next_version(),
+            },
+            "addressType": "IPv4",
+            "endpoints": [
+                {"addresses": [f"192.0.2.{number + 1}"], "conditions": {"ready": number < ready}}
+                for number in range(ready + unready)
+            ],
+        }
+
+    def add_service(self, service: Document, manager: str = "kubectl-create") -> Document:
+        """Create a Service as somebody else."""
+        with self._lock:
+            return self._post(service, manager)
+
+    def hand_edit(
+        self, namespace: str, name: str, change: Callable[[Document], object], manager: str = "kubectl-edit"
+    ) -> Document:
+        """Change a Service as somebody else: ``change`` edits the document in place."""
+        with self._lock:
+            edited = deepcopy(self._services[namespace, name])
+            change(edited)
+            return self._put(edited, manager)
+
+    def set_ingress(self, namespace: str, name: str, *addresses: str) -> None:
+        """Let the load balancer give a Service its addresses."""
+        service = self._services[namespace, name]
+        service["status"] = {"loadBalancer": {"ingress": [{"ip": address} for address in addresses]}}
+        service["metadata"]["resourceVersion"] = self._next_version()
+
+    def remove(self, namespace: str, name: str) -> None:
+        """Delete a Service as somebody else; it stays while it has finalizers."""
+        with self._lock:
+            self._remove((namespace, name))
+
+    def peek(self, namespace: str, name: str) -> Document | None:
+        """Return a Service as it is stored."""
+        return deepcopy(self._services.get((namespace, name)))
+
+    def writes(self) -> list[Call]:
+        """Return the writes among the calls."""
+        return [call for call in self.calls if call.method in WRITES]
+
+    def lose_answer_of(self, method: str, times: int = 1) -> None:
+        """Let the next calls happen, and answer them with ``ClusterAway``."""
+        self._lost[method] = self._lost.get(method, 0) + times
+
+    def refuse_next(self, method: str, error: Exception) -> None:
+        """Answer the next call with this error; nothing happens. Called twice, it refuses two."""
+        self._refusals.setdefault(method, deque()).append(error)
+
+    def before_next(self, method: str, hook: Callable[[], object]) -> None:
+        """Let somebody act between the decision for the next call and its arrival."""
+        self._hooks.setdefault(method, deque()).append(hook)
+
+    # What the apiserver does.
+
+    def _enter(self, method: str, namespace: str | None = None, name: str | None = None) -> None:
+        self.calls.append(Call(method, namespace, name))
+        if self._hooks.get(method):
+            self._hooks[method].popleft()()
+        if self.away:
+            raise ClusterAway("no answer from the apiserver: it is away")
+        if self._refusals.get(method):
+            raise self._refusals[method].popleft()
+
+    def _leave(self, method: str, answer: Document) -> Document:
+        if self._lost.get(method):
+            self._lost[method] -= 1
+            raise ClusterAway("no answer from the apiserver: the answer was lost")
+        return deepcopy(answer)
+
+    def _post(self, sent: Document, manager: str) -> Document:
+        service = defaulted(sent)
+        metadata = service["metadata"]
+        key = metadata["namespace"], metadata["name"]
+        if key[0] not in self._namespaces:
+            raise ObjectMissing(f'namespaces "{key[0]}" not found')
+        if not self._namespaces[key[0]]:
+            raise WriteForbidden(
+                f'services "{key[1]}" is forbidden: unable to create new content in namespace {key[0]} '
+                "because it is being terminated"
+            )
+        ports = self.node_ports.copy()
+        ports.allocate(service)
+        validate(service)
+        if key in self._services:
+            raise ObjectExists(f'services "{key[1]}" already exists')
+        number = 1 + len(self._services) + self._version
+        address = f"10.0.{number // 250 % 250}.{number % 250 + 1}"
+        service["spec"] |= {"clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"]}
+        service["spec"].setdefault("ipFamilyPolicy", "SingleStack")
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": _timestamp()}
+        service["status"] = {"loadBalancer": {}}
+        self.node_ports = ports
+        return self._store(key, service, manager)
+
+    def _put(self, sent: Document, manager: str) -> Document:
+        service = defaulted(sent)
+        metadata = service["metadata"]
+        key = metadata["namespace"], metadata["name"]
+        before = self._services.get(key)
+        check_preconditions(key, before, metadata["uid"], metadata["resourceVersion"])
+        assert before is not None
+        carry_over(service, before)
+        ports = self.node_ports.copy()
+        ports.reallocate(service, before)
+        validate(service)
+        kept = ("uid", "creationTimestamp", "resourceVersion", "managedFields", "deletionTimestamp")
+        for field in kept:
+            metadata.pop(field, None)
+            if field in before["metadata"]:
+                metadata[field] = before["metadata"][field]
+        service["status"] = before["status"]
+        if service == before:
+            return before
+        self.node_ports = ports
+        stored = self._store(key, service, manager)
+        if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            self._drop(key)
+        return stored
+
+    def _remove(self, key: Key, uid: str | None = None, resource_version: str | None = None) -> None:
+        service = self._services.get(key)
+        if service is None:
+            raise ObjectMissing(f'services "{key[1]}" not found')
+        check_preconditions(key, service, uid, resource_version)
+        if not service["metadata"].get("finalizers"):
+            self._drop(key)
+        elif "deletionTimestamp" not in service["metadata"]:
+            service["metadata"]["deletionTimestamp"] = _timestamp()
+            service["metadata"]["resourceVersion"] = self._next_version()
+
+    def _drop(self, key: Key) -> None:
+        service = self._services.pop(key)
+        self.node_ports.release(service["spec"])
+
+    def _store(self, key: Key, service: Document, manager: str) -> Document:
+        entry = {"manager": manager, "operation": "Update", "apiVersion": "v1", "time": _timestamp()}
+        others = [e for e in service["metadata"].get("managedFields", ()) if e["manager"] != manager]
+        service["metadata"]["managedFields"] = [*others, entry]
+        service["metadata"]["resourceVersion"] = self._next_version()
+        self._services[key] = service
+        return service
+
+    def _next_version(self) -> str:
+        self._version += 1
+        return str(self._version)
+
+
+def _timestamp() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _as_item(document: Document) -> Document:
+    """Return a copy as a list shows it: without apiVersion and kind."""
+    return {
+        field: deepcopy(value) for field, value in document.items() if field not in ("apiVersion", "kind")
+    }

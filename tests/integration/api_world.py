@@ -1,0 +1,152 @@
+"""A small world for the api's tests: one cluster, two teams, a token for each kind of caller, a client that speaks JSON."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from service.api.app import create_app
+from service.api.context import Edge
+from service.domain.exposure import Principal, PrincipalKind, Role
+from service.domain.identifiers import uuid7
+from service.domain.ports import Pool
+from service.store import identities
+from service.workflow.identify import hash_of
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+
+PEOPLE: Mapping[str, Principal] = {
+    "ann": Principal(
+        PrincipalKind.PERSON, "ann", None, frozenset({"team-a"}), frozenset(), frozenset({Role.REQUESTER})
+    ),
+    "ben": Principal(
+        PrincipalKind.PERSON, "ben", None, frozenset({"team-b"}), frozenset(), frozenset({Role.REQUESTER})
+    ),
+    "eve": Principal(
+        PrincipalKind.PERSON, "eve", None, frozenset(), frozenset({"platform"}), frozenset({Role.APPROVER})
+    ),
+    "both": Principal(
+        PrincipalKind.PERSON,
+        "ann",
+        None,
+        frozenset({"team-a"}),
+        frozenset({"platform"}),
+        frozenset({Role.REQUESTER, Role.APPROVER}),
+    ),
+}
+POOL = Pool(30000, 30040)
+
+
+def fill(transaction: Transaction, now: datetime) -> None:
+    """Write cluster, teams, namespaces and tokens; the token of X is ``wft_X``."""
+    with transaction() as session:
+        identities.put_cluster(session, identities.Cluster("dev", None, POOL), now)
+        for team in ("team-a", "team-b"):
+            identities.add_team(session, team, now)
+            identities.add_namespace(session, "dev", team, "development")
+            identities.give_namespace(session, team, "dev", team)
+        for name, who in PEOPLE.items():
+            sha256, over = hash_of(f"wft_{name}"), now + timedelta(days=90)
+            identities.add_token(session, uuid7(now, os.urandom(10)), sha256, who, over, now)
+
+
+def count_rows(transaction: Transaction) -> tuple[int, ...]:
+    """Return how many exposures, claims and events there are."""
+    with transaction() as session:
+        tables = ("exposure", "port_claim", "event")
+        return tuple(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in tables)
+
+
+def a_request(**spec: Any) -> dict[str, Any]:
+    """Return the issue's example with some fields of its spec replaced; ``...`` leaves one out."""
+    body: dict[str, Any] = {
+        "metadata": {"cluster": "dev", "namespace": "team-a", "name": "hello", "team": "team-a"},
+        "spec": {
+            "type": "NodePort",
+            "selector": {"app": "hello"},
+            "ports": [
+                {"name": "http", "port": 80, "target_port": "http", "protocol": "TCP", "node_port": 30007}
+            ],
+            "lifetime": "72h",
+            "justification": "product demo on Thursday",
+        },
+    }
+    body["spec"] = {
+        name: value for name, value in (body["spec"] | deepcopy(spec)).items() if value is not ...
+    }
+    return body
+
+
+def named(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a request for another exposure, its port chosen by the ledger."""
+    body = a_request(ports=[{"port": 80}], **spec)
+    body["metadata"]["name"] = name
+    return body
+
+
+class Caller:
+    """A client with somebody's token."""
+
+    def __init__(self, client: FlaskClient, who: str | None) -> None:
+        self._client = client
+        self._headers = {"Authorization": f"Bearer wft_{who}"} if who else {}
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        """Read; header names are written with underscores."""
+        return self._open("GET", path, headers)
+
+    def delete(self, path: str, **headers: str) -> TestResponse:
+        """Delete."""
+        return self._open("DELETE", path, headers)
+
+    def post(self, path: str, body: Any, **headers: str) -> TestResponse:
+        """Send JSON, or bytes as they are."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._open("POST", path, {"content_type": "application/json", **headers}, data=data)
+
+    def _open(self, method: str, path: str, headers: Mapping[str, str], **options: Any) -> TestResponse:
+        sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._client.open(path, method=method, headers=sent, **options)
+
+    def submit(self, body: dict[str, Any] | None = None) -> TestResponse:
+        """Ask for an exposure that is known to be good."""
+        response = self.post("/v1/exposures", body or a_request())
+        assert response.status_code == 201, response.text
+        return response
+
+
+class World:
+    """The app at a real database."""
+
+    def __init__(self, transaction: Transaction, now: Callable[[], datetime]) -> None:
+        self.transaction = transaction
+        fill(transaction, now())
+        self.checks: dict[str, str | None] = {"database": None}
+        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks))
+        client = self.app.test_client()
+        self.ann, self.ben, self.eve, self.both = (Caller(client, who) for who in PEOPLE)
+        self.stranger = Caller(client, None)
+
+    def rows(self) -> tuple[int, ...]:
+        """Return how many exposures, claims and events there are."""
+        return count_rows(self.transaction)
+
+
+def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
+    """Check that an answer is this problem, complete; return it."""
+    assert (response.status_code, response.mimetype) == (status, "application/problem+json"), response.text
+    problem: dict[str, Any] = json.loads(response.data)
+    assert problem["code"] == code, problem
+    assert problem["status"] == status
+    assert problem["type"] == f"/problems/{code}"
+    assert problem["title"] and problem["detail"] and problem["instance"].startswith("/")
+    assert problem["request_id"] == response.headers["X-Request-Id"]
+    return problem
