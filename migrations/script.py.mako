@@ -1,7 +1,6 @@
 """${message}."""
 
-from alembic import op
-import sqlalchemy as sa
+${"import sqlalchemy as sa\n" if "sa." in (upgrades or "") + (downgrades or "") else ""}from alembic import op
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

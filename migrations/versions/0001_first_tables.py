@@ -13,8 +13,15 @@ depends_on = None
 
 ROLE = """
     DO $$ BEGIN
-        CREATE ROLE wharfinger_app NOLOGIN;
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; -- made before, or by another database's migration
+        -- Looked up first, because an owner who may not make roles is refused even when it exists.
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'wharfinger_app') THEN
+            CREATE ROLE wharfinger_app NOLOGIN;
+        END IF;
+    EXCEPTION
+        WHEN duplicate_object OR unique_violation THEN NULL; -- another database's migration was faster
+        WHEN insufficient_privilege THEN
+            RAISE EXCEPTION 'there is no role wharfinger_app, and % may not make one', current_user
+                USING ERRCODE = 'insufficient_privilege', HINT = 'As a superuser: CREATE ROLE wharfinger_app NOLOGIN';
     END $$
 """
 
@@ -57,7 +64,9 @@ TABLES = (
     CREATE TABLE cluster_view (
         cluster TEXT NOT NULL,
         node_addresses TEXT[] NOT NULL,
-        seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+        seen_at TIMESTAMP WITH TIME ZONE,
+        problem TEXT,
+        change_count BIGINT NOT NULL,
         CONSTRAINT cluster_view_pkey PRIMARY KEY (cluster),
         CONSTRAINT cluster_view_cluster_fkey FOREIGN KEY(cluster) REFERENCES cluster (name) ON DELETE CASCADE
     )
@@ -134,6 +143,7 @@ TABLES = (
         uid TEXT,
         create_tokens TEXT[] NOT NULL,
         create_sent_at TIMESTAMP WITH TIME ZONE,
+        aim TEXT,
         attempts INTEGER NOT NULL,
         next_attempt_at TIMESTAMP WITH TIME ZONE,
         reason TEXT,
@@ -145,6 +155,7 @@ TABLES = (
         cluster_ip TEXT,
         sync_count BIGINT NOT NULL,
         changed_at TIMESTAMP WITH TIME ZONE,
+        ready_changed_at TIMESTAMP WITH TIME ZONE,
         CONSTRAINT exposure_sync_pkey PRIMARY KEY (exposure_id),
         CONSTRAINT exposure_sync_state_check CHECK (state IN ('none', 'applying', 'in_sync', 'drifted', 'failed', 'removing', 'removed', 'unknown')),
         CONSTRAINT exposure_sync_exposure_id_fkey FOREIGN KEY(exposure_id) REFERENCES exposure (id)
@@ -227,6 +238,11 @@ GRANTS = """
     GRANT SELECT, INSERT, UPDATE, DELETE ON port_claim TO wharfinger_app
 """
 
+REVOKES = """
+    REVOKE USAGE ON SCHEMA public FROM wharfinger_app;
+    REVOKE SELECT ON alembic_version FROM wharfinger_app
+"""
+
 
 def upgrade() -> None:
     op.execute(ROLE)
@@ -238,6 +254,19 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in (
-        "review", "revision", "port_claim", "exposure_sync", "event", "team_namespace", "exposure", "namespace", "cluster_view", "token", "team", "cluster",
+        "review",
+        "revision",
+        "port_claim",
+        "exposure_sync",
+        "event",
+        "team_namespace",
+        "exposure",
+        "namespace",
+        "cluster_view",
+        "token",
+        "team",
+        "cluster",
     ):
         op.execute(f"DROP TABLE {table}")
+    for statement in REVOKES.split(";"):
+        op.execute(statement)

@@ -9,7 +9,7 @@
     │   └── SelfReview       who asked cannot decide
     ├── NotFound             not there, or not yours to see (the two look alike on purpose)
     ├── Conflict             it clashes with what is
-    │   ├── NameTaken · NodePortTaken · PoolExhausted · AlreadyDecided · Ended
+    │   ├── NameTaken · NodePortTaken · PoolExhausted · AlreadyDecided · Ended · EnvironmentTaken
     ├── PreconditionFailed   the caller read something older than what is
     │   ├── Stale · DigestMismatch
     ├── PreconditionRequired the caller did not say what it read
@@ -23,7 +23,8 @@
         ├── WriteForbidden   RBAC, quota or an admission webhook
         └── WriteRefused     any other 4xx: sending it again changes nothing
 
-Facts are attributes, ``code`` is stable and part of the API's contract. HTTP statuses live in api/problems.py alone.
+Facts are attributes, ``code`` is stable and part of the API's contract. HTTP statuses live in api/problems.py
+alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,13 +41,13 @@ class WharfingerError(Exception):
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """Return what a client may want to read by a program: JSON-ready values, added to the problem document."""
+        """Return what a program may want to read: JSON-ready values, added to the problem document."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One broken rule: ``pointer`` is a JSON pointer as URI fragment (``#/spec/ports/0/port``), RFC 6901 §6."""
+    """One broken rule; ``pointer`` is a JSON pointer as URI fragment (RFC 6901 §6): ``#/spec/type``."""
 
     pointer: str
     detail: str
@@ -124,7 +125,7 @@ class NameTaken(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class PortOwner:
-    """Who holds a node port, as every authenticated principal may read it. ``team`` is None for a foreign Service."""
+    """Who holds a node port: every authenticated principal may read it. A foreign Service has no ``team``."""
 
     team: str | None
     namespace: str
@@ -139,10 +140,12 @@ class NodePortTaken(Conflict):
     code = "node-port-taken"
 
     def __init__(self, port: int, owner: PortOwner, state: str, until: datetime | None, pointer: str) -> None:
-        who = f"{owner.namespace}/{owner.name}" + (f" of team {owner.team}" if owner.team else " (not made by us)")
+        whose = f" of team {owner.team}" if owner.team else " (not made by us)"
+        who = f"{owner.namespace}/{owner.name}{whose}"
         when = f" until {until:%Y-%m-%dT%H:%M:%SZ}" if until else ""
         super().__init__(
-            f"Node port {port} is {state} by {who}{when}. Leave node_port out and a free one is chosen for you."
+            f"Node port {port} is {state} by {who}{when}. "
+            "Leave node_port out and a free one is chosen for you."
         )
         self.port, self.owner, self.state, self.until, self.pointer = port, owner, state, until, pointer
 
@@ -173,6 +176,18 @@ class PoolExhausted(Conflict):
         return {"cluster": self.cluster, "counts": self.counts}
 
 
+class EnvironmentTaken(Conflict):
+    """A namespace has another environment already; it is the namespace's, not the team's."""
+
+    code = "environment-taken"
+
+    def __init__(self, namespace: str, environment: str, wanted: str) -> None:
+        super().__init__(
+            f"Namespace {namespace} is {environment}, not {wanted}: the environment belongs to the namespace, "
+            f"whichever team uses it. Add the team with ={environment}."
+        )
+
+
 class AlreadyDecided(Conflict):
     code = "already-decided"
 
@@ -194,7 +209,8 @@ class DigestMismatch(PreconditionFailed):
 
     def __init__(self, sent: str, actual: str) -> None:
         super().__init__(
-            f"The review was written for {sent}, this revision is {actual}. Read it again, then review what you read."
+            f"The review was written for {sent}, this revision is {actual}. "
+            "Read it again, then review what you read."
         )
         self.actual = actual
 

@@ -1,7 +1,7 @@
 """The nouns of the product as frozen values: who asks (Principal), for what (Spec), and what became of it.
 
-``Spec.document()`` and ``Spec.from_document()`` are the one JSON shape of a specification: what is stored is what
-the API shows, but for the lifetime, which is kept in seconds.
+``Spec.document()`` and ``Spec.from_document()`` are the one JSON shape of a specification: what is stored is
+what the API shows, but for the lifetime, which is kept in seconds.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadBalancer:
-    """The fields that only a LoadBalancer has. Node ports behind it are off by default: they go round source ranges."""
+    """What only a LoadBalancer has. Node ports behind it are off by default: they go round source ranges."""
 
     class_: str | None = None
     source_ranges: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class Spec:
         return self.type is ExposureType.LOAD_BALANCER and self.external_traffic_policy == "Local"
 
     def document(self) -> Document:
-        """Return the stored shape: the API's ``spec`` with every field present and the lifetime in seconds."""
+        """Return the stored shape: the API's ``spec``, every field present, the lifetime in seconds."""
         balancer = self.load_balancer
         return {
             "type": self.type.value,
@@ -231,7 +231,7 @@ class NodePort:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """The node ports of a revision: ``ports`` in the order of ``spec.ports``, empty when the type needs none."""
+    """A revision's node ports: ``ports`` in the order of ``spec.ports``, empty when the type needs none."""
 
     ports: tuple[NodePort, ...] = ()
     health_check: NodePort | None = None
@@ -262,7 +262,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """An immutable specification with the Service rendered from it; only ``decision`` and the chosen ports move."""
+    """An immutable specification and the Service rendered from it; only decision and chosen ports move."""
 
     exposure_id: UUID
     number: int
@@ -279,13 +279,18 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """What the worker alone knows of an exposure. ``sync_count`` is the S of the ETag."""
+    """What the worker alone knows of an exposure.
+
+    ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and ``reason`` are
+    about: ``revision N`` or ``removal``.
+    """
 
     state: SyncState = SyncState.NONE
     revision: int | None = None
     uid: str | None = None
     create_tokens: tuple[str, ...] = ()
     create_sent_at: datetime | None = None
+    aim: str | None = None
     attempts: int = 0
     next_attempt_at: datetime | None = None
     reason: str | None = None
@@ -297,6 +302,7 @@ class Sync:
     cluster_ip: str | None = None
     sync_count: int = 0
     changed_at: datetime | None = None
+    ready_changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +327,7 @@ class ClaimState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortClaim:
-    """One row of the ledger: one owner of one number of one cluster. ``team`` is None for a foreign Service."""
+    """One row of the ledger: one owner of one number of one cluster. A foreign Service has no ``team``."""
 
     cluster: str
     port: int
@@ -341,10 +347,16 @@ class PortClaim:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """What the worker last saw of a cluster: usable node addresses, and when it looked."""
+    """What the worker last saw of a cluster: usable node addresses, and when it looked.
+
+    ``problem``: why the cluster cannot be read since then, None when it can. ``change_count`` grows with every change
+    that a reader can see.
+    """
 
     node_addresses: tuple[str, ...] = ()
     seen_at: datetime | None = None
+    problem: str | None = None
+    change_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,7 +387,6 @@ class ExposureRecord:
         return next((r for r in reversed(self.revisions) if r.decision in decisions), None)
 
     def shown(self) -> Revision:
-        """Return the revision that ``spec`` shows: pending or approved, else live, else the last (design.md §4)."""
-        return (
-            self.newest(Decision.PENDING, Decision.APPROVED) or self.newest(Decision.LIVE) or self.revisions[-1]
-        )
+        """Return the revision that ``spec`` shows: pending or approved, else live, else the last."""
+        undone = self.newest(Decision.PENDING, Decision.APPROVED)
+        return undone or self.newest(Decision.LIVE) or self.revisions[-1]

@@ -1,7 +1,7 @@
 """The transition tables of design.md §4: who may move a revision, and the worker's own axis.
 
-Two axes that never share a column: the decision of a revision belongs to people, policies and clocks, the sync state
-to the worker alone. Anything that is not in a table cannot happen.
+Two axes that never share a column: a revision's decision belongs to people, policies and clocks, the sync
+state to the worker alone. Anything that is not in a table cannot happen.
 """
 
 from enum import StrEnum

@@ -1,7 +1,7 @@
 """From a specification to the Service that is sent, its digest, and the merge into what the cluster has.
 
-The Service is rendered once, at submit, and stored. What is sent later is the stored manifest plus the chosen node
-ports plus the owner mark; nothing is rendered again, also not by a newer release.
+The Service is rendered once, at submit, and stored. What is sent later is the stored manifest plus the chosen
+node ports plus the owner mark; nothing is rendered again, also not by a newer release.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ class Mark:
 
     @classmethod
     def of(cls, service: Mapping[str, Any]) -> "Mark | None":
-        """Return the mark that a Service carries; None when it has none or one that we cannot have written."""
+        """Return the mark that a Service carries; None for none, or one that we cannot have written."""
         metadata = service.get("metadata", {})
         annotations = metadata.get("annotations") or {}
         if (metadata.get("labels") or {}).get(MANAGED_BY) != MANAGER:
@@ -161,7 +161,8 @@ def merged(current: Document, wanted: Document, previous: Document | None) -> Do
     Args:
         current: the Service as it was just read; its uid and resourceVersion stay, so that the PUT is fenced.
         wanted: the complete manifest, mark and ports included.
-        previous: the manifest that was live before: its labels and annotations go when ``wanted`` has them no more.
+        previous: the manifest that was live before: its labels and annotations go when ``wanted`` has them no
+            more.
     """
     result = deepcopy(current)
     spec = deepcopy(wanted["spec"])
@@ -183,7 +184,7 @@ def merged(current: Document, wanted: Document, previous: Document | None) -> Do
 
 
 def differs(current: Document, wanted: Document) -> tuple[str, ...]:
-    """Return the paths of the owned fields in which the cluster differs from ``wanted``; empty when it does not."""
+    """Return the paths of the owned fields in which the cluster differs from ``wanted``; none: in sync."""
     wanted_spec, current_spec = wanted["spec"], current.get("spec", {})
     found = []
     for field in sorted({*wanted_spec, *current_spec} - set(CLUSTER_FIELDS)):

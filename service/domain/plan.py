@@ -1,8 +1,8 @@
 """The heart of the reconciler: from two maps to a list of actions with reasons, pure.
 
-The same function serves one key after a wake-up and a whole cluster in a sweep. Level-triggered: it looks at both
-sides and never at what happened in between. At most one action per key; what it would do next comes with the next
-look.
+The same function serves one key after a wake-up and a whole cluster in a sweep. Level-triggered: it looks at
+both sides and never at what happened in between. At most one action per key; what it would do next comes with
+the next look.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,10 @@ from uuid import UUID
 
 from service.domain.exposure import Document, SyncState
 from service.domain.manifest import Mark, differs
+
+
+FOREIGN_OWNER = "ForeignOwner"
+"""The reason of a failure: somebody else's Service has the name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,7 +31,11 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """What was approved for one key. ``manifest`` is complete but for the mark; None: nothing is to be there."""
+    """What was approved for one key.
+
+    ``manifest`` is complete but for the mark; None: nothing is to be there. ``next_attempt_at`` and ``failure`` (its
+    reason) hold for ``tried_aim`` alone: a new aim never waits for the failures of an old one.
+    """
 
     exposure_id: UUID
     revision: int
@@ -38,8 +46,29 @@ class Desired:
     sync_revision: int | None
     uid: str | None
     create_tokens: tuple[str, ...]
+    tried_aim: str | None
     next_attempt_at: datetime | None
+    failure: str | None = None
+    asked_ports: frozenset[int] = frozenset()
     request_id: str = ""
+
+    @property
+    def aim(self) -> str:
+        """Return what attempts count for: ``removal`` or ``revision N``."""
+        return "removal" if self.manifest is None else f"revision {self.revision}"
+
+    def rests(self, now: datetime) -> bool:
+        """Return whether this aim failed before and is not to be tried again yet."""
+        return self.tried_aim == self.aim and self.next_attempt_at is not None and now < self.next_attempt_at
+
+    def is_same_wish(self, other: "Desired | None") -> bool:
+        """Return whether nothing that a write depends on has changed since this was read."""
+        return other is not None and (self.aim, self.digest, self.uid, self.create_tokens) == (
+            other.aim,
+            other.digest,
+            other.uid,
+            other.create_tokens,
+        )
 
     def owns(self, observed: "Observed") -> bool:
         """Return whether a Service is ours (design.md §1): mark and uid, or mark and the token of an open create."""
@@ -120,7 +149,7 @@ def plan(desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: 
     Services without a desired side are not looked at: what is not ours is never touched.
     """
     for ref, want in sorted(desired.items()):
-        if want.next_attempt_at and now < want.next_attempt_at:
+        if want.rests(now):
             continue
         action = _plan_one(ref, want, observed.get(ref), now)
         if action is not None:
@@ -138,7 +167,8 @@ def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime) -> 
     if have is None:
         return Create(ref, "missing")
     if mine is None:
-        return Report(ref, "foreign")
+        known = want.failure == FOREIGN_OWNER and want.tried_aim == want.aim
+        return None if known else Report(ref, "foreign")
     if mine.terminating:
         return None
     return _compare(ref, want, mine)

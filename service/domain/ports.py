@@ -1,7 +1,8 @@
 """The pool of node ports and its two bands.
 
-Kubernetes' own allocator picks at random from the upper (dynamic) band when nobody names a number; so numbers that
-are named explicitly belong in the lower (static) band, where no random pick can collide with them. Source: KEP-3668.
+Kubernetes' own allocator picks at random from the upper (dynamic) band when nobody names a number; so numbers
+that are named explicitly belong in the lower (static) band, where no random pick can collide with them.
+Source: KEP-3668.
 """
 
 from dataclasses import dataclass

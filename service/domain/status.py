@@ -1,4 +1,7 @@
-"""What people see of an exposure: conditions, one state word, and how to reach it. Computed when read, never stored."""
+"""What people see of an exposure: conditions, one state word, how to reach it.
+
+Computed when read, never stored.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -73,7 +76,7 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
     )
     needs_requester = sync.reason == "NodePortTaken" and not sync.retryable
     scheduled = bool(approved and approved.spec.not_before and now < approved.spec.not_before)
-    degraded = sync.state in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
+    degraded = _effective_state(record) in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
     words = {
         "Ended": exposure.ended_at is not None,
         "Ending": exposure.intent is Intent.ABSENT,
@@ -81,11 +84,16 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
         "NeedsRequester": needs_requester,
         "AwaitingApproval": pending is not None and live is None and approved is None,
         "Scheduled": scheduled and live is None,
-        "Applying": live is None and not degraded or sync.state is SyncState.APPLYING,
+        "Applying": (live is None and not degraded) or sync.state is SyncState.APPLYING,
         "Degraded": degraded or readiness(record) != "ready",
         "ActiveChangePending": pending is not None or approved is not None,
     }
     return next((word for word, fits in words.items() if fits), "Active")
+
+
+def _effective_state(record: ExposureRecord) -> SyncState:
+    """Return the sync state; unknown while the cluster cannot be read, whatever was done before."""
+    return SyncState.UNKNOWN if record.view.problem else record.sync.state
 
 
 def _conditions(record: ExposureRecord) -> Iterator[Document]:
@@ -93,6 +101,7 @@ def _conditions(record: ExposureRecord) -> Iterator[Document]:
     yield _allocated(record)
     yield _applied(record)
     yield _ready(record)
+    yield _compliant(record)
 
 
 def _condition(
@@ -112,7 +121,7 @@ def _approved(record: ExposureRecord) -> Document:
     revision = record.shown()
     good = revision.decision in (Decision.APPROVED, Decision.LIVE, Decision.RETIRED)
     messages = {
-        Decision.PENDING: f"Revision {revision.number} waits for a platform approver, who did not ask for it.",
+        Decision.PENDING: f"Revision {revision.number} waits for a platform approver who did not ask for it.",
         Decision.APPROVED: f"Revision {revision.number} is approved and waits for the worker.",
     }
     message = messages.get(revision.decision, f"Revision {revision.number} is {revision.decision}.")
@@ -140,6 +149,7 @@ def _allocated(record: ExposureRecord) -> Document:
 def _applied(record: ExposureRecord) -> Document:
     sync, exposure = record.sync, record.exposure
     generation = sync.revision or 0
+    state = record.sync.state if exposure.ended_at else _effective_state(record)
     words: dict[SyncState, tuple[bool | None, str, str]] = {
         SyncState.NONE: (False, "NotYet", "Nothing was sent to the cluster yet."),
         SyncState.APPLYING: (False, "Applying", "The worker is making the Service."),
@@ -148,19 +158,28 @@ def _applied(record: ExposureRecord) -> Document:
         SyncState.FAILED: (False, "Failed", "The cluster did not take it."),
         SyncState.REMOVING: (False, "Removing", "The worker is removing the Service."),
         SyncState.REMOVED: (False, "Removed", "The Service is gone."),
-        SyncState.UNKNOWN: (None, "Unknown", "The cluster cannot be read."),
+        SyncState.UNKNOWN: (None, "ClusterAway", _away(record)),
     }
-    status, reason, message = words[sync.state]
-    since = sync.changed_at or exposure.created_at
-    return _condition("Applied", status, sync.reason or reason, sync.message or message, since, generation)
+    status, reason, message = words[state]
+    if state is not SyncState.UNKNOWN:
+        reason, message = sync.reason or reason, sync.message or message
+    return _condition("Applied", status, reason, message, sync.changed_at or exposure.created_at, generation)
+
+
+def _away(record: ExposureRecord) -> str:
+    seen = record.view.seen_at
+    since = f"since {seen:%Y-%m-%dT%H:%M:%SZ}" if seen else "and never could be"
+    return f"The cluster cannot be read {since}; the worker goes on trying. {record.view.problem or ''}".rstrip()
 
 
 def _ready(record: ExposureRecord) -> Document:
     sync = record.sync
-    since = sync.changed_at or record.exposure.created_at
+    since = sync.ready_changed_at or sync.changed_at or record.exposure.created_at
     generation = sync.revision or 0
     if record.newest(Decision.LIVE) is None or sync.state is SyncState.REMOVED:
         return _condition("Ready", False, "NotApplied", "There is no live revision.", since, generation)
+    if record.view.problem:
+        return _condition("Ready", None, "ClusterAway", _away(record), since, generation)
     word = readiness(record)
     reason, message = {
         "ready": ("Ready", f"{sync.ready_endpoints} endpoint(s) are ready."),
@@ -170,10 +189,17 @@ def _ready(record: ExposureRecord) -> Document:
     return _condition("Ready", word == "ready", reason, message, since, generation)
 
 
+def _compliant(record: ExposureRecord) -> Document:
+    """Return that nothing is judged: there are no policies yet, and an unknown must not look like a yes."""
+    message = "This release has no policies: each request is judged by its reviewer."
+    return _condition("Compliant", None, "NoPolicies", message, record.exposure.created_at, record.exposure.generation)
+
+
 def access(record: ExposureRecord) -> list[Document]:
     """Return for each port of the live revision ``{port, protocol, name, addresses[], commands[]}``.
 
-    Addresses are ready to use (``host:port``), commands ready to paste; empty while nothing is live or suspended.
+    Addresses are ready to use (``host:port``), commands ready to paste; empty while nothing is live or
+    suspended.
     """
     live = record.newest(Decision.LIVE)
     gone = record.exposure.intent is not Intent.PRESENT or record.sync.state is SyncState.REMOVED

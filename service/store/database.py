@@ -1,11 +1,13 @@
 """One engine a process, one transaction a request; what PostgreSQL says, in the words of the error tree."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -59,6 +61,41 @@ def transactions(engine: Engine) -> Transactions:
             raise
 
     return transaction
+
+
+class Listener:
+    """Waits for ``wake`` on a connection of its own; while there is none it only waits, and polling makes sure.
+
+    The connection must be a direct one: a pooler in transaction mode loses every LISTEN.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def __call__(self, seconds: float) -> Collection[str]:
+        """Return the clusters that were woken; at once when there is one, after so many seconds when there is none."""
+        begun = time.monotonic()
+        try:
+            driver: Any = self._open().connection.driver_connection
+            return {notice.payload for notice in driver.notifies(timeout=seconds, stop_after=1)}
+        except (SQLAlchemyError, psycopg.Error):
+            self.close()
+            time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
+            return ()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection.execute(text(f"LISTEN {CHANNEL}"))
+        return self._connection
 
 
 def wake(session: Session, cluster: str) -> None:

@@ -160,7 +160,7 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
         claims[row.exposure_id].append(claim_of(row))
     clusters = {exposure.metadata.cluster for exposure in exposures}
     views = {
-        row.cluster: ClusterView(tuple(row.node_addresses), row.seen_at)
+        row.cluster: ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)
         for row in session.execute(select(t.cluster_view).where(t.cluster_view.c.cluster.in_(clusters)))
     }
     return [
@@ -202,8 +202,10 @@ def set_intent(session: Session, exposure_id: UUID, intent: Intent) -> None:
 
 
 def end(session: Session, exposure_id: UUID, reason: str, now: datetime) -> None:
-    """End an exposure: its name is free from now on."""
-    changed(session, exposure_id, ended_at=now, end_reason=reason)
+    """End an exposure: its name is free from now on. Whoever decided it counts the change."""
+    session.execute(
+        update(t.exposure).where(t.exposure.c.id == exposure_id).values(ended_at=now, end_reason=reason)
+    )
 
 
 def add_review(session: Session, exposure_id: UUID, review: Review) -> None:

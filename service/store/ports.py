@@ -1,28 +1,35 @@
 """The ledger's rows. (cluster, port) is the primary key, so two owners of one port cannot be written down.
 
-A number is taken by one statement, an INSERT that may take over a row only when that row is free to take: cooling
-and over, or cooling for the same team. So the key arbitrates every race and nobody checks before inserting.
+A number is taken by one statement, an INSERT that may take over a row only when that row is free to take:
+cooling and over, or cooling for the same team. So the key arbitrates every race and nobody checks before inserting.
+
+The key alone would let requests wait for each other's numbers in any order, and so deadlock. Hence an advisory
+lock on (cluster, port), kept until the transaction ends, comes before the INSERT: first for the numbers that were
+asked for, ascending and waiting, then for those that we choose, without waiting. Who chooses passes over what
+somebody is about to take; only when nothing else is left it waits, and holds no chosen number meanwhile. The locks
+are for order alone: a writer that takes none (the worker's import) is still arbitrated by the key.
 """
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, literal, or_, select, update
+from sqlalchemy import ARRAY, Integer, Select, and_, cast, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.errors import NodePortTaken, PoolExhausted, PortOwner
+from service.domain.errors import Busy, NodePortTaken, PoolExhausted, PortOwner
 from service.domain.exposure import ClaimState, Metadata, PortClaim
 from service.domain.ports import Pool
 from service.store import tables as t
 from service.store.rows import claim_of
 
-CHOOSE_ATTEMPTS = 8
-"""How often a choice is repeated when every number it had picked went to somebody else meanwhile."""
+ATTEMPTS = 8
+"""How often a take is repeated when somebody else freed or took the numbers in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,53 +65,84 @@ def hold_asked(session: Session, taker: Taker, wanted: Mapping[int, str]) -> Non
 
     Raises:
         NodePortTaken: with the owner and until when.
+        Busy: a port is freed and taken again faster than we can look.
     """
-    for port in sorted(wanted):
-        while not _insert(session, taker, [port]):
-            claim = get(session, taker.metadata.cluster, port)
-            if claim is None:  # freed between the two statements: it may be had now
-                continue
+    if not wanted:
+        return
+    cluster, open_ports = taker.metadata.cluster, sorted(wanted)
+    session.execute(_locks(cluster, open_ports))
+    for _ in range(ATTEMPTS):
+        held = set(_insert(session, taker, open_ports))
+        open_ports = [port for port in open_ports if port not in held]
+        if not open_ports:
+            return
+        claim = get(session, cluster, open_ports[0])
+        if claim is not None:  # else it was freed between the two statements: it may be had now
             owner = PortOwner(claim.team, claim.namespace, claim.name)
-            raise NodePortTaken(port, owner, claim.state.value, claim.until, wanted[port])
+            raise NodePortTaken(claim.port, owner, claim.state.value, claim.until, wanted[claim.port])
+    raise Busy(f"Node port {open_ports[0]} changes hands all the time. Try again in a second.")
 
 
 def hold_chosen(session: Session, taker: Taker, pool: Pool, count: int) -> list[int]:
-    """Choose and hold ``count`` free ports: static band first, then the dynamic one.
+    """Choose and hold ``count`` free ports, the lowest first: that is the static band, then the dynamic one.
 
     Raises:
-        PoolExhausted: fewer are free; nothing that this transaction holds stays after its roll-back.
+        PoolExhausted: fewer are free, whatever becomes of the requests that are under way.
+        Busy: some would be free, and other requests are faster every time.
     """
-    held: list[int] = []
-    for _ in range(CHOOSE_ATTEMPTS):
-        free = _free(session, taker, pool, count - len(held))
-        held += _insert(session, taker, free)
-        if len(held) == count:
-            return held
-        if not free:
-            break
-    raise PoolExhausted(taker.metadata.cluster, count, counts(session, taker.metadata.cluster))
+    cluster = taker.metadata.cluster
+    for _ in range(ATTEMPTS):
+        with session.begin_nested() as attempt:
+            picked = _pick(session, taker, pool, count)
+            if len(picked) == count and len(_insert(session, taker, picked)) == count:
+                return picked
+            attempt.rollback()  # gives the numbers and their locks back
+        if len(picked) == count:
+            continue  # somebody had committed one between our look and our lock
+        free = list(session.scalars(_free(taker, pool)))
+        if len(free) < count:
+            raise PoolExhausted(cluster, count, counts(session, cluster))
+        _wait_until_decided(session, cluster, [port for port in free if port not in picked])
+    raise Busy(f"Others take the last node ports of cluster {cluster} just now. Try again in a second.")
 
 
-def _free(session: Session, taker: Taker, pool: Pool, count: int) -> list[int]:
-    """Return up to ``count`` numbers that look free; at random within a band, so that clients seldom meet."""
+def _pick(session: Session, taker: Taker, pool: Pool, count: int) -> list[int]:
+    """Lock up to ``count`` free numbers that nobody else is about to take; return them, ascending.
+
+    The list of free numbers is materialized so that the scan over it, which locks, stops at the limit.
+    """
+    free = _free(taker, pool).cte("free").prefix_with("MATERIALIZED")
+    lock = func.pg_try_advisory_xact_lock(_lock_class(taker.metadata.cluster), free.c.number)
+    return list(session.scalars(select(free.c.number).where(lock).limit(count)))
+
+
+def _free(taker: Taker, pool: Pool) -> Select[int]:
+    """Return the query for the numbers that nobody has, ascending."""
     number = func.generate_series(pool.first, pool.last).column_valued("number")
-    claim = t.port_claim
-    free = ~(
-        select(literal(1))
-        .where(
-            claim.c.cluster == taker.metadata.cluster,
-            claim.c.port == number,
-            ~_expired(taker.now),
-        )
-        .exists()
+    claim = t.port_claim.c
+    taken = select(literal(1)).where(
+        claim.cluster == taker.metadata.cluster, claim.port == number, ~_expired(taker.now)
     )
-    query = (
-        select(number)
-        .where(free)
-        .order_by(number >= pool.dynamic_band().start, func.random())
-        .limit(count)
-    )
-    return sorted(session.scalars(query))
+    return select(number.label("number")).where(~taken.exists()).order_by(number)
+
+
+def _wait_until_decided(session: Session, cluster: str, ports: Sequence[int]) -> None:
+    """Wait until the requests that are about to take these numbers have committed or failed; keep no lock."""
+    with session.begin_nested() as waiting:
+        session.execute(_locks(cluster, ports, shared=True))
+        waiting.rollback()
+
+
+def _locks(cluster: str, ports: Sequence[int], *, shared: bool = False) -> Select[tuple[None]]:
+    """Return the statement that locks numbers one after the other, waiting; they ascend: none waits crosswise."""
+    number = func.unnest(cast(list(ports), ARRAY(Integer))).column_valued("number")
+    lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+    return select(lock(_lock_class(cluster), number))
+
+
+def _lock_class(cluster: str) -> int:
+    """Return the first half of a port's lock, 32 bits with a sign; clusters that share one wait needlessly."""
+    return zlib.crc32(cluster.encode()) - 2**31
 
 
 def _expired(now: datetime) -> Any:
@@ -185,6 +223,8 @@ def page(session: Session, cluster: str, after: int, limit: int, now: datetime) 
 def counts(session: Session, cluster: str) -> dict[str, int]:
     """Return how many ports of a cluster are in each state."""
     query = (
-        select(t.port_claim.c.state, func.count()).where(t.port_claim.c.cluster == cluster).group_by(t.port_claim.c.state)
+        select(t.port_claim.c.state, func.count())
+        .where(t.port_claim.c.cluster == cluster)
+        .group_by(t.port_claim.c.state)
     )
-    return {state: count for state, count in session.execute(query).tuples()}
+    return dict(session.execute(query).tuples().all())

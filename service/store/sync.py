@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import case, or_, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
@@ -14,11 +14,12 @@ from service.store import tables as t
 
 
 def record(session: Session, exposure_id: UUID, now: datetime, **values: Any) -> None:
-    """Write what the worker did; counts one sync change (the S of the ETag)."""
+    """Write what the worker did; counts one sync change. ``changed_at`` moves with the state alone."""
+    sync = t.exposure_sync
+    if "state" in values:
+        values["changed_at"] = case((sync.c.state == values["state"], sync.c.changed_at), else_=now)
     session.execute(
-        update(t.exposure_sync)
-        .where(t.exposure_sync.c.exposure_id == exposure_id)
-        .values(sync_count=t.exposure_sync.c.sync_count + 1, changed_at=now, **values)
+        update(sync).where(sync.c.exposure_id == exposure_id).values(sync_count=sync.c.sync_count + 1, **values)
     )
 
 
@@ -26,16 +27,36 @@ def record_readiness(
     session: Session, exposure_id: UUID, now: datetime, ready_endpoints: int, ingress: Sequence[Document]
 ) -> None:
     """Write what was seen of an exposure's endpoints and load balancer."""
-    record(session, exposure_id, now, ready_endpoints=ready_endpoints, ingress=list(ingress))
+    values = {"ready_endpoints": ready_endpoints, "ingress": list(ingress), "ready_changed_at": now}
+    record(session, exposure_id, now, **values)
 
 
 def record_view(session: Session, cluster: str, node_addresses: Sequence[str], now: datetime) -> None:
-    """Write what was seen of a cluster's nodes."""
-    row = {"cluster": cluster, "node_addresses": list(node_addresses), "seen_at": now}
-    statement = pg_insert(t.cluster_view).values(row)
-    session.execute(
-        statement.on_conflict_do_update(
-            constraint=t.cluster_view.primary_key,
-            set_={"node_addresses": statement.excluded.node_addresses, "seen_at": statement.excluded.seen_at},
-        )
-    )
+    """Write what was seen of a cluster that can be read."""
+    _record_view(session, cluster, now, None, node_addresses)
+
+
+def record_unreadable(session: Session, cluster: str, problem: str, now: datetime) -> None:
+    """Write why a cluster cannot be read; what was seen before stays, with its time."""
+    _record_view(session, cluster, now, problem, None)
+
+
+def _record_view(
+    session: Session, cluster: str, now: datetime, problem: str | None, node_addresses: Sequence[str] | None
+) -> None:
+    """Write one look. The change count moves only when a reader could see a difference: it is part of every ETag."""
+    view = t.cluster_view
+    row = {
+        "cluster": cluster,
+        "node_addresses": list(node_addresses or ()),
+        "seen_at": None if node_addresses is None else now,
+        "problem": problem,
+        "change_count": 1,
+    }
+    new = pg_insert(view).values(row)
+    seen: dict[str, Any] = {"problem": new.excluded.problem}
+    if node_addresses is not None:
+        seen |= {"node_addresses": new.excluded.node_addresses, "seen_at": new.excluded.seen_at}
+    changed = or_(*(view.c[name].is_distinct_from(value) for name, value in seen.items() if name != "seen_at"))
+    seen["change_count"] = view.c.change_count + case((changed, 1), else_=0)
+    session.execute(new.on_conflict_do_update(constraint=view.primary_key, set_=seen))

@@ -56,7 +56,9 @@ cluster_view = Table(
     METADATA,
     Column("cluster", Name, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
     Column("node_addresses", ARRAY(Text), nullable=False),
-    Column("seen_at", Time, nullable=False),
+    Column("seen_at", Time),
+    Column("problem", Text),
+    Column("change_count", BigInteger, nullable=False),
 )
 
 team = Table(
@@ -136,6 +138,7 @@ exposure_sync = Table(
     Column("uid", Text),
     Column("create_tokens", ARRAY(Text), nullable=False),
     Column("create_sent_at", Time),
+    Column("aim", Text),
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", Time),
     Column("reason", Text),
@@ -147,6 +150,7 @@ exposure_sync = Table(
     Column("cluster_ip", Text),
     Column("sync_count", BigInteger, nullable=False),
     Column("changed_at", Time),
+    Column("ready_changed_at", Time),
     _one_of("state", "none", "applying", "in_sync", "drifted", "failed", "removing", "removed", "unknown"),
 )
 

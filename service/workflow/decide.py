@@ -72,10 +72,9 @@ def _reject(
 ) -> None:
     exposures.set_decision(session, revision, move(revision.decision, Decision.REJECTED, Mover.REVIEWER), act.now)
     ports.drop_holds(session, revision.exposure_id)
+    exposures.changed(session, revision.exposure_id)
     if record.newest(Decision.APPROVED, Decision.LIVE) is None:
         exposures.end(session, revision.exposure_id, "Rejected", act.now)
-    else:
-        exposures.changed(session, revision.exposure_id)
     _tell(session, revision, "rejected", draft, act)
 
 

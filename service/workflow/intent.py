@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from service.domain.errors import Forbidden
+from service.domain.errors import Ended, Forbidden
 from service.domain.exposure import Decision, ExposureRecord, Intent, Principal, Role, SyncState
 from service.domain.lifecycle import Mover, move
 from service.store import events, exposures, ports
@@ -17,7 +17,7 @@ from service.workflow.read import check_visible
 def remove(
     session: Session, exposure_id: UUID, precondition: Callable[[int], None], act: Act
 ) -> ExposureRecord:
-    """Take an exposure back: absent is final. What is already absent answers as the first time.
+    """Take an exposure back: absent is final. A repeated removal answers as the first one.
 
     With nothing ever sent to the cluster it ends at once; else the worker removes the Service, and the ports cool.
 
@@ -27,14 +27,17 @@ def remove(
     Raises:
         NotFound: no such exposure for this caller.
         Forbidden: neither of its team nor the platform.
+        Ended: it ended otherwise, there is nothing to take back.
         Stale, PreconditionRequired: by ``precondition``.
     """
     record = exposures.lock(session, exposure_id)
     check_visible(record, act.principal)
     assert record is not None
     _check_owner(record, act.principal)
-    if record.exposure.intent is Intent.ABSENT or record.exposure.ended_at:
+    if record.exposure.intent is Intent.ABSENT:
         return record
+    if record.exposure.ended_at:
+        raise Ended(f"This exposure has ended ({record.exposure.end_reason}): there is nothing to take back.")
     precondition(record.exposure.change_count)
     exposures.set_intent(session, exposure_id, Intent.ABSENT)
     for revision in record.revisions:

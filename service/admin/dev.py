@@ -1,0 +1,216 @@
+"""``wharfinger dev``: everything on one machine, as real processes, and nothing left of it afterwards.
+
+PostgreSQL and the control plane come from ``devcluster``, which stands in the repository and not in the wheel. Each run
+begins afresh, because ledger and cluster belong together: what an earlier run left in .dev/ is cleared away.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from service.admin.dev_cluster import DevCluster, own_cluster, real_cluster
+from service.admin.dev_seed import seed, write_env
+from service.admin.migrate import migrate, schema_state
+from service.admin.story import Story, StoryFailed
+from service.settings import Settings, read_settings
+
+HOME = Path(".dev")
+CLEARED = ("env", "log", "postgres", "cluster")
+START_SECONDS = 30.0
+HOST = "127.0.0.1"
+
+
+def say(text: str) -> None:
+    """Tell a person how far it is."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def run(*, port: int, demo: bool, once: bool) -> int:
+    """Start everything; play the story if asked; stay until Ctrl-C unless ``once``. Return the exit code."""
+    settings = read_settings()
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
+    with ExitStack() as stack:
+        try:
+            _check_free(port)
+            stack.enter_context(_alone())
+            values, cluster = _start(stack, settings, port)
+            if not demo:
+                return _stay(values)
+            return _play(values, cluster, once)
+        except KeyboardInterrupt:
+            say("\nStopping.")
+            return 130 if once else 0
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in ("devcluster", "service"):
+                raise
+            say(f"wharfinger dev: {error}")
+            return 1
+        finally:
+            _ignore_interrupts()
+
+
+def _start(stack: ExitStack, settings: Settings, port: int) -> tuple[Mapping[str, str], DevCluster]:
+    """Start the parts in their order; return what .dev/env says, and the cluster."""
+    url = _database(stack, settings)
+    if settings.kubeconfig is None:
+        cluster = own_cluster(stack, HOME, say)
+    else:
+        cluster = real_cluster(settings.kubeconfig, settings.kubectl, say)
+    tokens = seed(url)
+    address = f"http://{HOST}:{port}"
+    environment = {
+        **os.environ,
+        "WHARFINGER_DATABASE_URL": url,
+        "WHARFINGER_BIND": f"{HOST}:{port}",
+        "WHARFINGER_PROCESSES": os.environ.get("WHARFINGER_PROCESSES", "2"),
+        "WHARFINGER_KUBECONFIG": str(cluster.worker_kubeconfig),
+    }
+    say("Starting api and worker (logs in .dev/log/).")
+    parts = {name: _part(stack, name, environment) for name in ("api", "worker")}
+    _wait_until_ready(address, parts)
+    values = {
+        "WHARFINGER_URL": address,
+        **tokens,
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "KUBECTL": cluster.kubectl,
+        "WHARFINGER_DATABASE_URL": url.replace("+psycopg", ""),
+    }
+    write_env(HOME / "env", values)
+    stack.callback((HOME / "env").unlink, missing_ok=True)
+    return values, cluster
+
+
+def _database(stack: ExitStack, settings: Settings) -> str:
+    """Return the URL of api and worker, its schema at head."""
+    if settings.database_url is not None:
+        if settings.migration_database_url is not None:
+            migrate(settings.migration_database_url)
+        from service.wiring import engine_of
+
+        engine = engine_of(settings)
+        problem = schema_state(engine)
+        engine.dispose()
+        if problem:
+            raise SystemExit(f"WHARFINGER_DATABASE_URL: {problem} (or set WHARFINGER_MIGRATION_DATABASE_URL)")
+        say("PostgreSQL: WHARFINGER_DATABASE_URL.")
+        return settings.database_url
+    from devcluster.postgres import EmbeddedPostgres
+
+    say("Starting PostgreSQL (data in .dev/postgres/).")
+    postgres = stack.enter_context(EmbeddedPostgres(HOME / "postgres"))
+    migrate(postgres.owner_url)
+    return str(postgres.app_url)
+
+
+def _part(stack: ExitStack, name: str, environment: Mapping[str, str]) -> Any:
+    from devcluster.processes import Child
+
+    log = HOME / "log" / f"{name}.log"
+    child = Child(name, [sys.executable, "-m", "service", name], log, environment)
+    stack.callback(child.stop)
+    return child
+
+
+def _wait_until_ready(address: str, parts: Mapping[str, Any]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        for part in parts.values():
+            if part.exit_code() is not None:
+                raise SystemExit(f"wharfinger {part.name} ended at once. The end of {part.log}:\n{part.tail()}")
+        try:
+            if urllib3.request("GET", f"{address}/readyz", timeout=2, retries=False).status == 200:
+                return
+        except urllib3.exceptions.HTTPError:
+            pass
+        if time.monotonic() > deadline:
+            raise SystemExit(f"The api is not ready after {START_SECONDS:.0f} s; see .dev/log/api.log.")
+        time.sleep(0.1)
+
+
+def _play(values: Mapping[str, str], cluster: DevCluster, once: bool) -> int:
+    story = Story(values, sys.stdout.write, traffic=cluster.has_traffic)
+    try:
+        story.play(["NodePort", "ClusterIP", "LoadBalancer"] if once else ["NodePort"])
+    except StoryFailed as failure:
+        say(f"The story went wrong: {failure}\nLogs: .dev/log/")
+        return 1
+    return 0 if once else _stay(values)
+
+
+def _stay(values: Mapping[str, str]) -> int:
+    """Print how to go on, and wait for Ctrl-C."""
+    say(
+        f"""
+Up. The api answers at {values['WHARFINGER_URL']}; everything to try it stands in .dev/env:
+
+  . .dev/env
+  curl -s -H "Authorization: Bearer $REQUESTER" $WHARFINGER_URL/v1/exposures
+  curl -s -H "Authorization: Bearer $REQUESTER" $WHARFINGER_URL/v1/clusters/dev/node-ports
+  $KUBECTL get services --namespace team-a
+
+Tokens: $REQUESTER (team-a), $OTHER_REQUESTER (team-b), $APPROVER, $SECOND_APPROVER, $ADMIN. The README goes on from
+here; {values['WHARFINGER_URL']}/docs lists every operation. Ctrl-C stops everything."""
+    )
+    for name in ("REQUESTER", "OTHER_REQUESTER", "APPROVER", "SECOND_APPROVER", "ADMIN"):
+        say(f"  {name}={values[name]}")
+    while True:
+        signal.pause()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold .dev/ for this run alone, and clear away what an earlier one left."""
+    HOME.mkdir(exist_ok=True)
+    with (HOME / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise SystemExit(f"Another wharfinger dev runs in {HOME}/ (pid {lock.read().strip()}). Stop that first.") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        stale = [HOME / name for name in CLEARED if (HOME / name).exists()]
+        if stale:
+            say(f"Clearing away what an earlier run left in {HOME}/: {', '.join(path.name for path in stale)}.")
+        for path in stale:
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+        (HOME / "log").mkdir()
+        yield
+
+
+def _check_free(port: int) -> None:
+    """Refuse a port that something listens on, before anything is started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise SystemExit(
+                f"Port {port} on {HOST} cannot be used ({error.strerror}). "
+                "Stop what uses it, or choose another: wharfinger dev --port N, make demo PORT=N."
+            ) from None
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _ignore_interrupts() -> None:
+    """Let the parts stop in peace: that takes a few seconds and ends by itself."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+
+

@@ -1,0 +1,44 @@
+"""Who is in the way, said so that a person can act on it. Pure."""
+
+from collections.abc import Iterable
+
+from service.domain.exposure import Document
+from service.domain.plan import Desired
+from service.reconciler.recording import Failure
+
+
+def explain_foreign(service: Document) -> str:
+    """Return who has the name, and what to do."""
+    metadata = service["metadata"]
+    makers = ", ".join(dict.fromkeys(entry.get("manager", "?") for entry in metadata.get("managedFields") or ()))
+    return (
+        f"Service {metadata['namespace']}/{metadata['name']} exists and was not made by Wharfinger"
+        f"{f' (written by {makers})' if makers else ''}. It is left alone: remove it there, or ask under another name."
+    )
+
+
+def explain_taken_port(services: Iterable[Document], want: Desired) -> Failure:
+    """Return which node port is taken in the cluster, and by whom.
+
+    Final only for its requester when that number was asked for; a chosen one is tried again later.
+    """
+    assert want.manifest is not None
+    wanted = _numbers(want.manifest)
+    owners = {
+        number: f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+        for service in services
+        for number in _numbers(service) & wanted
+    }
+    if not owners:
+        numbers = ", ".join(map(str, sorted(wanted)))
+        return Failure("NodePortTaken", f"The cluster says that node port {numbers} is taken, and no Service has it.")
+    listed = ", ".join(f"node port {number} by Service {owner}" for number, owner in sorted(owners.items()))
+    asked = set(owners) & set(want.asked_ports)
+    hint = "Ask again without node_port, or for another one." if asked else "It is tried again."
+    return Failure("NodePortTaken", f"Taken in the cluster: {listed}. {hint}", retryable=not asked)
+
+
+def _numbers(service: Document) -> set[int]:
+    spec = service["spec"]
+    numbers = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+    return numbers | ({spec["healthCheckNodePort"]} if spec.get("healthCheckNodePort") else set())

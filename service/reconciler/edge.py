@@ -1,0 +1,18 @@
+"""What wiring hands to the worker: time, randomness and the database are arguments."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.store.database import Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """``monotonic`` in seconds; ``cooling``: how long a released port stays with its last team."""
+
+    transaction: Transactions
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    cooling: timedelta

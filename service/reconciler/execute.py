@@ -1,0 +1,176 @@
+"""Perform one planned action: look again under the lock, call the cluster, write down what came of it.
+
+The three writes are fenced by the apiserver itself (design.md §7): a create is a POST, so it never takes a foreign
+object over; a change is a PUT with the uid and resourceVersion just read; a delete carries both as preconditions.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from service.cluster.gateway import Gateway
+from service.domain.errors import ClusterAway, ClusterError, ObjectChanged, ObjectExists, ObjectMissing, PortAllocated
+from service.domain.exposure import Decision
+from service.domain.manifest import Mark, merged, with_mark
+from service.domain.plan import (
+    FOREIGN_OWNER,
+    Action,
+    Confirm,
+    Create,
+    Delete,
+    Desired,
+    Observed,
+    Ref,
+    Replace,
+    Report,
+    Settle,
+)
+from service.reconciler import recording
+from service.reconciler.clashes import explain_foreign, explain_taken_port
+from service.reconciler.edge import Edge
+from service.reconciler.recording import Failure
+
+log = logging.getLogger(__name__)
+
+SEND_WITHIN_SECONDS = 5.0
+"""No call starts later than this after the look that it follows from: a process that was stopped meanwhile looks again."""
+
+Act = Callable[[Action, Desired, Observed | None], None]
+
+
+class Executor:
+    """Acts on one cluster."""
+
+    def __init__(self, gateway: Gateway, edge: Edge) -> None:
+        self._gateway = gateway
+        self._edge = edge
+        self._acts: Mapping[type[Action], Act] = {
+            Create: self._create,
+            Replace: self._replace,
+            Delete: self._delete,
+            Confirm: self._confirm,
+            Settle: self._settle,
+            Report: self._report,
+        }
+
+    def execute(self, action: Action, want: Desired, have: Observed | None) -> None:
+        """Do one action; whatever the cluster answers ends in the ledger, never in an exception."""
+        facts = {"exposure_id": str(want.exposure_id), "action": type(action).__name__, "reason": action.reason}
+        log.info("acting", extra=facts)
+        try:
+            self._acts[type(action)](action, want, have)
+        except ClusterError as error:
+            self._fail(want, _failure_of(error))
+
+    def _create(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Make the Service. Its random token is stored before it is sent, so that a lost answer can be told from a theft."""
+        assert want.manifest is not None
+        begun, now = self._edge.monotonic(), self._edge.now()
+        token = self._edge.entropy(16).hex()
+        with self._edge.transaction() as session:
+            tokens = [*want.create_tokens, token]
+            values = {"uid": None, "create_tokens": tokens, "create_sent_at": now, "revision": want.revision}
+            record = recording.begin(session, want, now, **values)
+            obstacle = record and recording.obstacle(session, record, want, now)
+        if record is None:
+            return
+        if obstacle is not None:
+            self._fail(want, obstacle, spent=token)
+            return
+        if self._edge.monotonic() - begun > SEND_WITHIN_SECONDS:
+            return
+        try:
+            stored = self._gateway.create(with_mark(want.manifest, want.marked(token)))
+        except (ObjectExists, PortAllocated) as error:
+            self._clash(action.ref, want, error, token)
+        except ClusterAway as error:
+            self._fail(want, _failure_of(error))
+        except ClusterError as error:
+            self._fail(want, _failure_of(error), spent=token)
+        else:
+            self._applied(want, Observed(stored), action.reason)
+
+    def _clash(self, ref: Ref, want: Desired, error: ClusterError, token: str) -> None:
+        """Find out who has the name or the port. An earlier create of ours that had seemed lost is no clash."""
+        found = self._gateway.service(ref.namespace, ref.name)
+        if found is not None and want.owns(Observed(found)):
+            return  # the next look confirms it
+        if found is not None:
+            failure = Failure(FOREIGN_OWNER, explain_foreign(found))
+        elif isinstance(error, PortAllocated):
+            failure = explain_taken_port(self._gateway.services(), want)
+        else:
+            failure = _failure_of(error)
+        self._fail(want, failure, spent=token)
+
+    def _replace(self, action: Action, want: Desired, _: Observed | None) -> None:
+        assert want.manifest is not None
+        now = self._edge.now()
+        with self._edge.transaction() as session:
+            record = recording.begin(session, want, now, revision=want.revision)
+            obstacle = record and recording.obstacle(session, record, want, now)
+        if record is None:
+            return
+        if obstacle is not None:
+            self._fail(want, obstacle)
+            return
+        current = self._ours(action.ref, want)
+        mark = current and Mark.of(current.service)
+        if current is None or mark is None:
+            return
+        live = record.newest(Decision.LIVE)
+        wanted = with_mark(want.manifest, want.marked(mark.create_token))
+        try:
+            stored = self._gateway.replace(merged(current.service, wanted, live and live.manifest))
+        except ObjectChanged:
+            return  # somebody was faster: look again
+        self._applied(want, Observed(stored), action.reason)
+
+    def _delete(self, action: Action, want: Desired, have: Observed | None) -> None:
+        with self._edge.transaction() as session:
+            if recording.begin(session, want, self._edge.now()) is None:
+                return
+        current = self._ours(action.ref, want)
+        if current is not None and not current.terminating:
+            ref = action.ref
+            try:
+                self._gateway.delete(ref.namespace, ref.name, current.uid, current.resource_version)
+            except ObjectMissing:
+                pass
+            except ObjectChanged:
+                return  # somebody was faster: look again
+        self._settle(action, want, have)
+
+    def _settle(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Believe that it is gone only after a direct read; finalizers may keep it for a while."""
+        if self._ours(action.ref, want) is not None:
+            return
+        with self._edge.transaction() as session:
+            recording.removed(session, want, self._edge.now(), self._edge.cooling)
+
+    def _confirm(self, action: Action, want: Desired, have: Observed | None) -> None:
+        assert have is not None
+        self._applied(want, have, action.reason)
+
+    def _report(self, _: Action, want: Desired, have: Observed | None) -> None:
+        assert have is not None
+        self._fail(want, Failure(FOREIGN_OWNER, explain_foreign(have.service)))
+
+    def _ours(self, ref: Ref, want: Desired) -> Observed | None:
+        """Read the Service directly; None: it is not there, or not ours."""
+        found = self._gateway.service(ref.namespace, ref.name)
+        return Observed(found) if found is not None and want.owns(Observed(found)) else None
+
+    def _applied(self, want: Desired, stored: Observed, reason: str) -> None:
+        with self._edge.transaction() as session:
+            recording.applied(session, want, stored, reason, self._edge.now())
+
+    def _fail(self, want: Desired, failure: Failure, spent: str | None = None) -> None:
+        facts = {"exposure_id": str(want.exposure_id), "reason": failure.reason, "answer": failure.message}
+        log.warning("could not act", extra=facts)
+        jitter = self._edge.entropy(1)[0] / 255
+        with self._edge.transaction() as session:
+            recording.failed(session, want, failure, self._edge.now(), jitter, spent)
+
+
+def _failure_of(error: ClusterError) -> Failure:
+    return Failure(error.reason, str(error), error.retryable, unknown=isinstance(error, ClusterAway))

@@ -1,0 +1,236 @@
+"""What the worker writes down: before a call what it is about to do, after it what came of it.
+
+Each function takes part in the caller's transaction and locks the exposure's row first. No cluster call happens while
+one is open, so between ``begin`` and the rest anything may have changed: they look again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from service.domain.exposure import Decision, Document, ExposureRecord, PrincipalKind, Revision, SyncState
+from service.domain.lifecycle import Mover, move, move_sync
+from service.domain.manifest import digest
+from service.domain.plan import Desired, Observed
+from service.reconciler.backoff import pause
+from service.reconciler.desire import desired_of
+from service.reconciler.observe import ingress
+from service.store import events, exposures, ports, sync
+
+ACTOR: Document = {"kind": PrincipalKind.WORKER.value, "person": "worker", "acted_for": None}
+
+IN_FLIGHT = timedelta(seconds=15)
+"""How long a create whose outcome is unknown may still arrive: the call's 4 s and the apiserver's own 3 s, twice over."""
+
+HEALED = {"missing": "recreated", "drift": "drift-healed"}
+"""Event of an application that made nothing live, by the reason of its action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something could not be done. ``unknown``: the write may have happened all the same."""
+
+    reason: str
+    message: str
+    retryable: bool = True
+    unknown: bool = False
+
+
+def via(current: SyncState, *path: SyncState) -> str:
+    """Return the last state of a path, each step of which the table allows.
+
+    Raises:
+        ValueError: one of them it does not.
+    """
+    for state in path:
+        current = move_sync(current, state)
+    return current.value
+
+
+def begin(session: Session, want: Desired, now: datetime, **values: object) -> ExposureRecord | None:
+    """Lock and look again, then say what is being tried; None: what was planned is no longer what is wanted."""
+    record = exposures.lock(session, want.exposure_id)
+    if record is None or not want.is_same_wish(desired_of(record)):
+        return None
+    state = SyncState.REMOVING if want.manifest is None else SyncState.APPLYING
+    attempts = record.sync.attempts + 1 if record.sync.aim == want.aim else 1
+    sync.record(
+        session,
+        want.exposure_id,
+        now,
+        state=via(record.sync.state, state),
+        aim=want.aim,
+        attempts=attempts,
+        **values,
+    )
+    return record
+
+
+def obstacle(session: Session, record: ExposureRecord, want: Desired, now: datetime) -> Failure | None:
+    """Bind the ports of a revision; return why it must not be sent, None: it may.
+
+    After this commits the cluster may have the ports, whatever becomes of the call.
+    """
+    revision = revision_of(record, want)
+    if digest(record.exposure.metadata, revision.spec, revision.manifest) != revision.digest:
+        message = f"Revision {revision.number} is not what was approved: its digest does not match. Nothing was sent."
+        return Failure("DigestMismatch", message, retryable=False)
+    numbers = revision.allocation.numbers()
+    lost = numbers - ports.bind(session, want.exposure_id, numbers, now)
+    if lost:
+        listed = ", ".join(map(str, sorted(lost)))
+        return Failure("NodePortTaken", f"The ledger does not hold node port {listed} for it any more.", False)
+    return None
+
+
+def applied(session: Session, want: Desired, stored: Observed, reason: str, now: datetime) -> None:
+    """Write down that the cluster has what was approved: from here on the Service is known by its uid."""
+    record = exposures.lock(session, want.exposure_id)
+    if record is None or record.exposure.ended_at is not None:
+        return
+    identity: dict[str, object] = {"uid": stored.uid, "create_tokens": [], "create_sent_at": None}
+    current = desired_of(record)
+    if current is None or current.aim != want.aim:  # taken back meanwhile: the next look removes it
+        sync.record(session, want.exposure_id, now, **identity)
+        return
+    revision = revision_of(record, want)
+    became_live = revision.decision is Decision.APPROVED
+    if became_live:
+        _make_live(session, record, revision, now)
+    sync.record(
+        session,
+        want.exposure_id,
+        now,
+        **identity,
+        state=via(record.sync.state, SyncState.APPLYING, SyncState.IN_SYNC),
+        revision=want.revision,
+        aim=None,
+        attempts=0,
+        next_attempt_at=None,
+        reason=None,
+        message=None,
+        retryable=True,
+        still_serving=False,
+        cluster_ip=stored.service["spec"].get("clusterIP"),
+        ingress=list(ingress(stored)),
+    )
+    kind = "live" if became_live else HEALED.get(reason)
+    if kind is not None:
+        _tell(session, want, kind, now, uid=stored.uid, reason=reason)
+
+
+def failed(
+    session: Session, want: Desired, failure: Failure, now: datetime, jitter: float, spent: str | None
+) -> None:
+    """Write down why something could not be done, and when it is tried again; the event comes once a reason.
+
+    Args:
+        jitter: 0 to 1.
+        spent: a create token that certainly made nothing.
+    """
+    record = exposures.lock(session, want.exposure_id)
+    if record is None or record.exposure.ended_at is not None:
+        return
+    known = record.sync
+    removing = want.manifest is None
+    attempts = max(known.attempts, 1)
+    step = SyncState.REMOVING if removing else SyncState.APPLYING
+    path = (step,) if failure.unknown else (step, SyncState.FAILED)
+    sync.record(
+        session,
+        want.exposure_id,
+        now,
+        state=via(known.state, *path),
+        aim=want.aim,
+        attempts=attempts,
+        next_attempt_at=now + pause(attempts, jitter),
+        reason=failure.reason,
+        message=failure.message,
+        retryable=failure.retryable,
+        still_serving=record.newest(Decision.LIVE) is not None,
+        create_tokens=[token for token in known.create_tokens if token != spent],
+    )
+    if known.reason != failure.reason:
+        kind = "removal-failed" if removing else "apply-failed"
+        _tell(
+            session, want, kind, now, reason=failure.reason, message=failure.message, retryable=failure.retryable
+        )
+
+
+def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) -> None:
+    """Write down that the Service is gone, as a direct read has just shown: its ports cool, the exposure ends.
+
+    While a create whose outcome is unknown may still arrive, nothing is released.
+    """
+    record = exposures.lock(session, want.exposure_id)
+    if record is None or not want.is_same_wish(desired_of(record)):
+        return
+    known = record.sync
+    if known.create_tokens and known.create_sent_at and now < known.create_sent_at + IN_FLIGHT:
+        _wait_for_create(session, want, record, now)
+        return
+    live = record.newest(Decision.LIVE)
+    if live is not None:
+        exposures.set_decision(session, live, move(live.decision, Decision.RETIRED, Mover.WORKER), now)
+    released = ports.cool(session, want.exposure_id, now + cooling, now)
+    ports.drop_holds(session, want.exposure_id)
+    sync.record(
+        session,
+        want.exposure_id,
+        now,
+        state=via(known.state, SyncState.REMOVING, SyncState.REMOVED),
+        aim=None,
+        attempts=0,
+        next_attempt_at=None,
+        uid=None,
+        create_tokens=[],
+        create_sent_at=None,
+        reason=None,
+        message=None,
+        ready_endpoints=0,
+        ingress=[],
+        cluster_ip=None,
+    )
+    was_live = live is not None or any(r.decision is Decision.RETIRED for r in record.revisions)
+    exposures.end(session, want.exposure_id, "Deleted" if was_live else "Withdrawn", now)
+    _tell(session, want, "removed", now, cooling=released)
+
+
+def revision_of(record: ExposureRecord, want: Desired) -> Revision:
+    """Return the revision that is wanted."""
+    return next(revision for revision in record.revisions if revision.number == want.revision)
+
+
+def _make_live(session: Session, record: ExposureRecord, revision: Revision, now: datetime) -> None:
+    before = record.newest(Decision.LIVE)
+    if before is not None:
+        exposures.set_decision(session, before, move(before.decision, Decision.RETIRED, Mover.WORKER), now)
+    exposures.set_decision(session, revision, move(revision.decision, Decision.LIVE, Mover.WORKER), now)
+
+
+def _wait_for_create(session: Session, want: Desired, record: ExposureRecord, now: datetime) -> None:
+    assert record.sync.create_sent_at is not None
+    sync.record(
+        session,
+        want.exposure_id,
+        now,
+        state=via(record.sync.state, SyncState.REMOVING),
+        aim=want.aim,
+        next_attempt_at=record.sync.create_sent_at + IN_FLIGHT,
+        reason="CreateInFlight",
+        message="A create whose answer was lost may still arrive; its ports are kept until it cannot any more.",
+    )
+
+
+def _tell(session: Session, want: Desired, kind: str, now: datetime, **data: object) -> None:
+    events.append(
+        session,
+        want.exposure_id,
+        kind,
+        actor=ACTOR,
+        now=now,
+        revision=want.revision,
+        request_id=want.request_id,
+        data=dict(data),
+    )

@@ -1,0 +1,101 @@
+"""Builds everything once, from settings: the only module that knows all rooms.
+
+The real gateway is imported where it is built: the api never loads ``kubernetes`` (about 3 s and 130 MB).
+"""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from flask import Flask
+from sqlalchemy import Engine
+
+from service.admin.migrate import schema_state
+from service.settings import Settings, read_settings
+from service.store.database import Listener, Transactions, open_engine, transactions
+from service.telemetry import configure_logs
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def engine_of(settings: Settings, pool_size: int = 2) -> Engine:
+    """Return the engine of the restricted login.
+
+    Raises:
+        SystemExit: no database is named.
+    """
+    if settings.database_url is None:
+        raise SystemExit(
+            "No database is named. Set WHARFINGER_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
+            "(for a try on this machine: wharfinger dev)."
+        )
+    return open_engine(settings.database_url, pool_size)
+
+
+def build_api() -> Flask:
+    """Return the app of one gunicorn process: called by it, in each process, after the fork."""
+    from service.api.app import create_app
+    from service.api.context import Edge
+
+    settings = read_settings()
+    configure_logs(settings.log_format, "api")
+    engine = engine_of(settings, pool_size=settings.threads + 1)
+
+    def ready() -> Mapping[str, str | None]:
+        return {"database": schema_state(engine)}
+
+    return create_app(Edge(transactions(engine), now, os.urandom, ready))
+
+
+def run_worker(settings: Settings) -> int:
+    """Work until SIGTERM or SIGINT; return the exit code."""
+    from service.cluster.real import open_gateway
+    from service.reconciler.edge import Edge
+    from service.reconciler.loop import Worker
+
+    configure_logs(settings.log_format, "worker")
+    engine = engine_of(settings, pool_size=8)
+    if problem := schema_state(engine):
+        raise SystemExit(f"The worker cannot start: {problem}")
+    edge = Edge(
+        transactions(engine), now, time.monotonic, os.urandom, timedelta(hours=settings.cooling_hours)
+    )
+    listener = Listener(engine)
+    worker = Worker(
+        edge, lambda context: open_gateway(settings.kubeconfig, context), listener, settings.poll_seconds
+    )
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: worker.stop())
+    worker.run()
+    listener.close()
+    engine.dispose()
+    return 0
+
+
+def admin_transactions(settings: Settings) -> Transactions:
+    """Return transactions for a command of the platform."""
+    return transactions(engine_of(settings))
+
+
+def gunicorn_arguments(settings: Settings) -> list[str]:
+    """Return how gunicorn is started: a few processes with few threads, since each round trip queues for the GIL.
+
+    Raises:
+        SystemExit: no database is named.
+    """
+    engine_of(settings).dispose()
+    return [
+        "--worker-class=gthread",
+        f"--workers={settings.processes}",
+        f"--threads={settings.threads}",
+        f"--bind={settings.bind}",
+        "--no-control-socket",
+        "--graceful-timeout=25",
+        "--timeout=60",
+        "service.wiring:build_api()",
+    ]

@@ -1,0 +1,96 @@
+"""What the platform sets up: clusters, teams with their namespaces, tokens."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from service.domain.errors import EnvironmentTaken, Fault, Invalid
+from service.domain.exposure import Principal
+from service.domain.identifiers import uuid7
+from service.store import identities
+from service.store.identities import Cluster
+from service.workflow.identify import TOKEN_PREFIX, hash_of
+
+NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+PERSON = re.compile(r"\S(?:.{0,251}\S)?")
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceGift:
+    """A namespace that a team may use, and its environment; None: unset, which counts as production."""
+
+    cluster: str
+    namespace: str
+    environment: str | None
+
+
+def put_cluster(session: Session, cluster: Cluster, now: datetime) -> None:
+    """Add a cluster, or change the one of that name.
+
+    Raises:
+        Invalid: its name is none.
+    """
+    _check([("cluster", cluster.name)])
+    identities.put_cluster(session, cluster, now)
+
+
+def add_team(session: Session, team: str, gifts: Sequence[NamespaceGift], now: datetime) -> None:
+    """Add a team, or give one that is there more namespaces.
+
+    Raises:
+        Invalid: a name is none, or a cluster is unknown.
+        EnvironmentTaken: a namespace has another environment already.
+    """
+    named = [("team", team), *(("namespace", gift.namespace) for gift in gifts)]
+    named += [("environment", gift.environment) for gift in gifts if gift.environment is not None]
+    _check(named)
+    known = {cluster.name for cluster in identities.clusters(session)}
+    unknown = sorted({gift.cluster for gift in gifts} - known)
+    if unknown:
+        have = ", ".join(sorted(known)) or "none yet: wharfinger cluster add"
+        raise Invalid([Fault("#/cluster", f"There is no cluster {name!r} ({have}).") for name in unknown])
+    identities.add_team(session, team, now)
+    for gift in gifts:
+        environment = identities.add_namespace(session, gift.cluster, gift.namespace, gift.environment)
+        if environment is not None and gift.environment is not None and environment != gift.environment:
+            raise EnvironmentTaken(f"{gift.cluster}/{gift.namespace}", environment, gift.environment)
+        identities.give_namespace(session, team, gift.cluster, gift.namespace)
+
+
+def create_token(
+    session: Session, principal: Principal, expires_at: datetime, now: datetime, entropy: bytes
+) -> str:
+    """Return a new token; only its hash is kept, so nobody can show it again.
+
+    Args:
+        entropy: 42 random bytes: 10 for the row's id, 32 for the token.
+
+    Raises:
+        Invalid: a name is none, a team is unknown, or there is no role.
+    """
+    faults = []
+    if not PERSON.fullmatch(principal.person) or not principal.person.isprintable():
+        faults.append(Fault("#/person", f"{principal.person!r} names nobody: 1-253 printable characters."))
+    if not principal.roles:
+        faults.append(Fault("#/role", "A token without a role could do nothing."))
+    for team in sorted(identities.unknown_teams(session, principal.teams)):
+        faults.append(Fault("#/team", f"There is no team {team!r}. Add it first: wharfinger team add {team}"))
+    if faults:
+        raise Invalid(faults)
+    token = TOKEN_PREFIX + entropy[10:42].hex()
+    token_id = uuid7(now, entropy[:10])
+    identities.add_token(session, token_id, hash_of(token), principal, expires_at, now)
+    return token
+
+
+def _check(named: Sequence[tuple[str, str]]) -> None:
+    faults = [
+        Fault(f"#/{what}", f"{name!r} is no {what} name: 1-63 of a-z, 0-9 and '-', not first or last.")
+        for what, name in named
+        if not NAME.fullmatch(name)
+    ]
+    if faults:
+        raise Invalid(faults)
