@@ -1,0 +1,251 @@
+"""A real Kubernetes control plane on loopback: etcd, kube-apiserver and kube-controller-manager as children.
+
+No container engine, no root, several at once: each takes free ports and makes its own certificates. There is
+no scheduler and no kubelet; workload.py makes the Nodes and Pods that a test needs.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from devcluster import flags
+from devcluster.binaries import PROGRAMS, find, missing, passed_over
+from devcluster.builder import build
+from devcluster.client import Client, Document, open_client, write_kubeconfig
+from devcluster.errors import ApiAway, ApiRefused, DevclusterError, StartFailed
+from devcluster.ports import free_ports
+from devcluster.processes import Child
+from devcluster.progress import Progress
+from devcluster.rights import WORKER, apply_worker_rights, request_token
+
+READY_SECONDS = 60.0
+_POLL_SECONDS = 0.03
+_NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager")
+_TRIES = 3
+_PORT_TAKEN = "address already in use"
+USERS = ("admin", "worker")
+
+
+class ControlPlane:
+    """One control plane; ``with ControlPlane() as cluster:`` or ``start()`` and ``stop()``.
+
+    ``data_dir`` keeps what etcd holds from one start to the next; without it everything goes at stop.
+    """
+
+    def __init__(self, node_port_range: str = "30000-32767", data_dir: Path | None = None) -> None:
+        check_range(node_port_range)
+        self.node_port_range = node_port_range
+        self._data_dir = data_dir
+        self._folder: flags.Folder | None = None
+        self._lock: IO[str] | None = None
+        self._children: list[Child] = []
+        self._clients: dict[str, Client] = {}
+        self.port = 0
+        self.binaries: dict[str, Path] = {}
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The apiserver's address."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def kubectl(self) -> Path | None:
+        """Where kubectl is, None when no place has it."""
+        found = find("kubectl", os.environ)
+        return found.path if found else None
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes by name."""
+        return {child.name: child.pid for child in self._children}
+
+    def start(self) -> Self:
+        """Start everything and return when the apiserver is ready and the worker's rights are in force.
+
+        Raises:
+            StartFailed: with the end of the log of the process that is to blame.
+            DevclusterError: no binaries (see builder.build), or the data folder is in use.
+        """
+        if sys.platform != "linux":
+            raise DevclusterError("devcluster runs on Linux only: elsewhere set WHARFINGER_KUBECONFIG.")
+        self.binaries = find_binaries()
+        self._open_folder()
+        try:
+            for left in reversed(range(_TRIES)):
+                if self._try_start(last=left == 0):
+                    break
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop everything; afterwards no process is left. Safe to repeat."""
+        self._stop_children()
+        if self._folder and self._data_dir is None:
+            shutil.rmtree(self._folder.root, ignore_errors=True)
+        self._folder = None
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def kubeconfig(self, user: str) -> Path:
+        """Return the kubeconfig of ``admin`` (cluster-admin) or ``worker`` (worker-rbac.yaml, no more)."""
+        if user not in USERS:
+            raise ValueError(f"{user} is no user of devcluster: {' or '.join(USERS)}")
+        return self._running().kubeconfig(user)
+
+    def client(self, user: str) -> Client:
+        """Return a user's client; it is closed with the control plane."""
+        if user not in self._clients:
+            self._clients[user] = open_client(self.kubeconfig(user))
+        return self._clients[user]
+
+    def add_namespace(self, name: str) -> None:
+        """Create a namespace and wait until it can be used; one that is there already is fine."""
+        admin = self.client("admin")
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        try:
+            admin.request("POST", "/api/v1/namespaces", body)
+        except ApiRefused as error:
+            if error.status != 409:
+                raise
+        deadline = time.monotonic() + READY_SECONDS
+        # Pods are refused until the controller manager has made this account.
+        while not _is_there(admin, f"/api/v1/namespaces/{name}/serviceaccounts/default"):
+            self._check_children()
+            if time.monotonic() > deadline:
+                phase = admin.request("GET", f"/api/v1/namespaces/{name}")["status"].get("phase")
+                raise StartFailed(f"namespace {name} is no use after {READY_SECONDS:.0f} s: it is {phase}.")
+            time.sleep(_POLL_SECONDS)
+
+    def _open_folder(self) -> None:
+        if self._data_dir is None:
+            root = Path(tempfile.mkdtemp(prefix="devcluster-"))
+        else:
+            root = self._data_dir.absolute()
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(root / "lock")
+        self._folder = flags.Folder(root)
+        (root / "logs").mkdir(exist_ok=True)
+
+    def _try_start(self, last: bool) -> bool:
+        """Start on new ports; return False when one of them was taken by somebody else meanwhile."""
+        folder = self._running()
+        etcd, peer, self.port = free_ports(3, apart_from=self.node_port_range)
+        ports = flags.Ports(etcd, peer, self.port)
+        for name in _NEEDED:
+            folder.log(name).unlink(missing_ok=True)
+        authority = flags.write_keys(folder, self.url)
+        try:
+            self._launch("etcd", flags.etcd_flags(folder, ports))
+            self._launch("kube-apiserver", flags.apiserver_flags(folder, ports, self.node_port_range))
+            deadline = time.monotonic() + READY_SECONDS
+            self._await("/readyz", "admin", deadline)
+            self._launch("kube-controller-manager", flags.controller_manager_flags(folder))
+            apply_worker_rights(self.client("admin"))
+            token = request_token(self.client("admin"))
+            write_kubeconfig(folder.kubeconfig("worker"), self.url, authority, WORKER, token)
+            self._await("/api/v1/services?limit=1", "worker", deadline)
+        except StartFailed:
+            taken = any(_PORT_TAKEN in child.tail() for child in self._children)
+            self._stop_children()
+            if last or not taken:
+                raise
+            return False
+        return True
+
+    def _launch(self, name: str, arguments: list[str]) -> None:
+        log = self._running().log(name)
+        self._children.append(Child(name, [str(self.binaries[name]), *arguments], log))
+
+    def _await(self, path: str, user: str, deadline: float) -> None:
+        """Ask until the answer is 2xx: the apiserver starts, and learns of rights, in its own time."""
+        while True:
+            self._check_children()
+            try:
+                self.client(user).request("GET", path)
+            except (ApiAway, ApiRefused) as error:
+                if time.monotonic() > deadline:
+                    raise StartFailed(
+                        f"kube-apiserver is not ready after {READY_SECONDS:.0f} s: {error}\n{self._tails()}"
+                    ) from error
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+
+    def _check_children(self) -> None:
+        for child in self._children:
+            if (code := child.exit_code()) is not None:
+                raise StartFailed(f"{child.name} ended with {code}. The end of {child.log}:\n{child.tail()}")
+
+    def _tails(self) -> str:
+        return "\n".join(f"The end of {child.log}:\n{child.tail(10)}" for child in self._children)
+
+    def _stop_children(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._clients = {}
+        # etcd last: an apiserver that has lost it waits for it until it is killed.
+        for child in self._children[1:]:
+            child.ask_to_stop()
+        for child in reversed(self._children):
+            child.stop()
+        self._children = []
+
+    def _running(self) -> flags.Folder:
+        if self._folder is None:
+            raise DevclusterError("This control plane is not started: call start() or use it in a with.")
+        return self._folder
+
+
+def check_range(node_port_range: str) -> None:
+    """Refuse what is no range of node ports; the apiserver would take a minute to say so."""
+    if not re.fullmatch(r"\d{1,5}-\d{1,5}", node_port_range):
+        raise DevclusterError(f"{node_port_range} is no range of node ports: write it as 30000-32767.")
+
+
+def find_binaries() -> dict[str, Path]:
+    """Return the programs that a control plane needs, by name; what is missing is built."""
+    if missing(_NEEDED, os.environ):
+        progress = Progress()
+        for sentence in passed_over(os.environ):
+            progress.say(sentence)
+        # Whoever builds wants to look at the cluster too, and these two come out of the same work.
+        build(PROGRAMS, os.environ, progress)
+    found = [find(name, os.environ) for name in _NEEDED]
+    return {binary.name: binary.path for binary in found if binary}
+
+
+def _is_there(client: Client, path: str) -> Document | None:
+    try:
+        return client.request("GET", path)
+    except ApiRefused as error:
+        if error.status != 404:
+            raise
+        return None
+
+
+def _lock(path: Path) -> IO[str]:
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise DevclusterError(f"Another control plane uses {path.parent}: stop it first.") from error
+    return file
