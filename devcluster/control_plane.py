@@ -4,12 +4,10 @@ No container engine, no root, several at once: each takes free ports and makes i
 no scheduler and no kubelet; workload.py makes the Nodes and Pods that a test needs.
 """
 
-import fcntl
 import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +18,7 @@ from devcluster.binaries import PROGRAMS, find, missing, passed_over
 from devcluster.builder import build
 from devcluster.client import Client, Document, open_client, write_kubeconfig
 from devcluster.errors import ApiAway, ApiRefused, DevclusterError, StartFailed
+from devcluster.folders import make_folder, open_folder
 from devcluster.ports import free_ports
 from devcluster.processes import Child
 from devcluster.progress import Progress
@@ -136,11 +135,10 @@ class ControlPlane:
 
     def _open_folder(self) -> None:
         if self._data_dir is None:
-            root = Path(tempfile.mkdtemp(prefix="devcluster-"))
+            root, self._lock = make_folder()
         else:
             root = self._data_dir.absolute()
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _lock(root / "lock")
+            self._lock = open_folder(root)
         self._folder = flags.Folder(root)
         (root / "logs").mkdir(exist_ok=True)
 
@@ -239,13 +237,3 @@ def _is_there(client: Client, path: str) -> Document | None:
         if error.status != 404:
             raise
         return None
-
-
-def _lock(path: Path) -> IO[str]:
-    file = path.open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise DevclusterError(f"Another control plane uses {path.parent}: stop it first.") from error
-    return file

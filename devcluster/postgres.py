@@ -31,6 +31,7 @@ START_SECONDS, STOP_SECONDS = 30.0, 10.0
 SUPERUSER, OWNER, LOGIN, APP = "postgres", "wharfinger_owner", "wharfinger_login", "wharfinger_app"
 DATABASE = "wharfinger"
 MAX_CONNECTIONS = 200
+PREPARE_LOCK = 5_021_387
 PORT_ATTEMPTS = 3
 
 SETTINGS = {
@@ -223,6 +224,7 @@ def prepare(url: str, owner_password: str, login_password: str) -> None:
 
     app, owner, login = map(sql.Identifier, (APP, OWNER, LOGIN))
     with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [PREPARE_LOCK])  # test processes come at once
         for name, role in ((APP, app), (OWNER, owner), (LOGIN, login)):
             if not is_there(sql.SQL("SELECT FROM pg_roles WHERE rolname = %s"), name):
                 connection.execute(sql.SQL("CREATE ROLE {}").format(role))

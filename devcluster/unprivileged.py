@@ -1,7 +1,7 @@
 """Programs that refuse to run as root: for root they run as ``nobody``, for everybody else as they are.
 
-Where nobody may not enter the folders on the way (a checkout under /root), the program is lent root's right to
-pass folders: for that program alone, instead of opening the folders to all.
+Where nobody may not enter the folders on the way (a checkout under /root), the program is lent root's right
+to pass folders: for that program alone, instead of opening the folders to all.
 """
 
 import os

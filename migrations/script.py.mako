@@ -1,7 +1,13 @@
 """${message}."""
 
-${"import sqlalchemy as sa\n" if "sa." in (upgrades or "") + (downgrades or "") else ""}from alembic import op
+<% body = (upgrades or "") + (downgrades or "") %>\
+% if "sa." in body:
+import sqlalchemy as sa
+% endif
+% if "op." in body:
+from alembic import op
 
+% endif
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}

@@ -1,14 +1,19 @@
-"""The only reader of the environment. Every setting of api and worker stands here, with its default and its unit."""
+"""The only reader of the environment: every setting of api and worker, with its default and its unit."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from environs import FileAwareEnv, ValidationError, validate
+
+PROCESSES = min(64, 2 * len(os.sched_getaffinity(0)))
+"""Two a core: each database round trip hands the GIL away and queues for it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a process is told from outside; a name with ``_FILE`` appended names a file that holds the value."""
+    """What a process is told from outside; NAME_FILE names a file that holds the value of NAME."""
 
     database_url: str | None
     migration_database_url: str | None
@@ -31,12 +36,12 @@ def read_settings() -> Settings:
     env = FileAwareEnv()
     with env.prefixed("WHARFINGER_"):
         return Settings(
-            database_url=_url(env.str("DATABASE_URL", None)),
-            migration_database_url=_url(env.str("MIGRATION_DATABASE_URL", None)),
+            database_url=_with_driver(env.str("DATABASE_URL", None, validate=_check_url)),
+            migration_database_url=_with_driver(env.str("MIGRATION_DATABASE_URL", None, validate=_check_url)),
             kubeconfig=env.path("KUBECONFIG", None),
             kubectl=env.str("KUBECTL", None),
             bind=env.str("BIND", "127.0.0.1:8080"),
-            processes=env.int("PROCESSES", 2, validate=validate.Range(1, 64)),
+            processes=env.int("PROCESSES", PROCESSES, validate=validate.Range(1, 64)),
             threads=env.int("THREADS", 4, validate=validate.Range(1, 64)),
             poll_seconds=env.float("POLL_SECONDS", 1.0, validate=validate.Range(0.05, 60)),
             cooling_hours=env.float("COOLING_HOURS", 24.0, validate=validate.Range(0, 24 * 90)),
@@ -44,11 +49,21 @@ def read_settings() -> Settings:
         )
 
 
-def _url(url: str | None) -> str | None:
+def _check_url(url: str) -> None:
+    """Refuse what is no URL of PostgreSQL; the text does not repeat it, for it may hold a password.
+
+    Raises:
+        ValidationError: with what is expected; environs adds the variable's name.
+    """
+    scheme, _, rest = url.partition("://")
+    try:
+        good = bool(rest) and urlsplit(url).port != 0
+    except ValueError:  # the port is no number
+        good = False
+    if not good or scheme.partition("+")[0] not in ("postgres", "postgresql"):
+        raise ValidationError("it has to look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+
+
+def _with_driver(url: str | None) -> str | None:
     """Return the URL with the one driver that is used (psycopg 3)."""
-    if url is None:
-        return None
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.partition("+")[0] not in ("postgres", "postgresql"):
-        raise ValidationError("a database URL begins with postgresql://; nothing else is supported")
-    return f"postgresql+psycopg://{rest}"
+    return None if url is None else f"postgresql+psycopg://{url.partition('://')[2]}"

@@ -79,8 +79,9 @@ class TcpListener:
         self._connections[task] = (client[0], backend)
         try:
             await _join(reader, writer, backend)
+            writer.close()
         except (OSError, asyncio.CancelledError):
-            writer.transport.abort()  # a reset, so that the other side notices at once
+            writer.transport.abort()
         finally:
             del self._connections[task]
 
@@ -200,15 +201,14 @@ async def open_udp(key: Key, route: Route) -> UdpListener:
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, backend: int) -> None:
     """Copy both ways until both have ended."""
     inner_reader, inner_writer = await asyncio.open_connection(NODE_ADDRESS, backend)
+    there = asyncio.ensure_future(_copy(reader, inner_writer))
+    back = asyncio.ensure_future(_copy(inner_reader, writer))
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_copy(reader, inner_writer))
-            group.create_task(_copy(inner_reader, writer))
-    except* OSError as errors:
-        raise ConnectionResetError(str(errors.exceptions[0])) from errors
+        await asyncio.gather(there, back)
     finally:
+        there.cancel()
+        back.cancel()
         inner_writer.close()
-        writer.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

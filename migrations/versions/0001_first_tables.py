@@ -20,8 +20,9 @@ ROLE = """
     EXCEPTION
         WHEN duplicate_object OR unique_violation THEN NULL; -- another database's migration was faster
         WHEN insufficient_privilege THEN
-            RAISE EXCEPTION 'there is no role wharfinger_app, and % may not make one', current_user
-                USING ERRCODE = 'insufficient_privilege', HINT = 'As a superuser: CREATE ROLE wharfinger_app NOLOGIN';
+            RAISE insufficient_privilege USING
+                MESSAGE = 'there is no role wharfinger_app, and ' || current_user || ' may not make one',
+                HINT = 'As a superuser: CREATE ROLE wharfinger_app NOLOGIN';
     END $$
 """
 

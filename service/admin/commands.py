@@ -20,7 +20,7 @@ from service.workflow.administer import NamespaceGift
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
-class Lifetime(click.ParamType):
+class Lifetime(click.ParamType[timedelta]):
     """A length of time such as 90d, 12h or 30m."""
 
     name = "duration"
@@ -33,7 +33,7 @@ class Lifetime(click.ParamType):
         return timedelta(**{UNITS[match[2]]: int(match[1])})
 
 
-class NamespaceOption(click.ParamType):
+class NamespaceOption(click.ParamType[NamespaceGift]):
     """CLUSTER/NAMESPACE=ENVIRONMENT; without an environment it counts as production."""
 
     name = "cluster/namespace=environment"
@@ -46,7 +46,7 @@ class NamespaceOption(click.ParamType):
         return NamespaceGift(*match.groups())
 
 
-class PoolOption(click.ParamType):
+class PoolOption(click.ParamType[Pool]):
     """A node port range."""
 
     name = "first-last"
@@ -62,7 +62,9 @@ class PoolOption(click.ParamType):
 
 
 @click.command()
-@click.option("--to", "target", default="head", show_default=True, help="A revision; base takes everything away.")
+@click.option(
+    "--to", "target", default="head", show_default=True, help="A revision; base takes everything away."
+)
 def migrate(target: str) -> None:
     """Bring the schema to the newest migration, as the database's owner.
 
@@ -88,7 +90,12 @@ def token() -> None:
 @click.option("--team", "teams", multiple=True, help="A team it acts for. Repeatable.")
 @click.option("--group", "groups", multiple=True, help="A group it belongs to. Repeatable.")
 @click.option(
-    "--role", "roles", multiple=True, required=True, type=click.Choice([*Role]), help="What it may do. Repeatable."
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    type=click.Choice([role.value for role in Role]),
+    help="What it may do. Repeatable.",
 )
 @click.option("--expires", type=Lifetime(), default="90d", show_default=True, help="How long it is good for.")
 def create_token(
@@ -167,7 +174,11 @@ def team() -> None:
 @team.command("add")
 @click.argument("name")
 @click.option(
-    "--namespace", "namespaces", multiple=True, type=NamespaceOption(), help="A namespace it may use. Repeatable."
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    type=NamespaceOption(),
+    help="A namespace it may use. Repeatable.",
 )
 def add_team(name: str, namespaces: tuple[NamespaceGift, ...]) -> None:
     """Add a team, or give it more namespaces.
@@ -183,7 +194,9 @@ def add_team(name: str, namespaces: tuple[NamespaceGift, ...]) -> None:
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Where the api answers.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Where the api answers."
+)
 @click.option("--demo", is_flag=True, help="Play the story: request, approve, reach, refuse, delete.")
 @click.option("--once", is_flag=True, help="With --demo: all three types, then stop; exit 1 if a step fails.")
 def dev(port: int, demo: bool, once: bool) -> None:

@@ -1,7 +1,7 @@
 """``wharfinger dev``: everything on one machine, as real processes, and nothing left of it afterwards.
 
-PostgreSQL and the control plane come from ``devcluster``, which stands in the repository and not in the wheel. Each run
-begins afresh, because ledger and cluster belong together: what an earlier run left in .dev/ is cleared away.
+PostgreSQL and the control plane come from ``devcluster``, which stands in the repository, not in the wheel.
+Each run begins afresh, because ledger and cluster belong together: what an earlier run left in .dev/ goes.
 """
 
 import fcntl
@@ -38,9 +38,14 @@ def say(text: str) -> None:
 
 def run(*, port: int, demo: bool, once: bool) -> int:
     """Start everything; play the story if asked; stay until Ctrl-C unless ``once``. Return the exit code."""
+    try:
+        from devcluster import DevclusterError
+    except ImportError:
+        raise SystemExit(
+            "wharfinger dev needs devcluster, which is in the repository, not in the wheel: run it there."
+        ) from None
     settings = read_settings()
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, _interrupt)
+    _on_interrupt(_interrupt)
     with ExitStack() as stack:
         try:
             _check_free(port)
@@ -52,13 +57,12 @@ def run(*, port: int, demo: bool, once: bool) -> int:
         except KeyboardInterrupt:
             say("\nStopping.")
             return 130 if once else 0
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] not in ("devcluster", "service"):
-                raise
-            say(f"wharfinger dev: {error}")
-            return 1
+        except DevclusterError as error:
+            raise SystemExit(f"wharfinger dev: {error}") from error
         finally:
-            _ignore_interrupts()
+            _on_interrupt(
+                signal.SIG_IGN
+            )  # the parts stop in peace: that takes a few seconds and ends by itself
 
 
 def _start(stack: ExitStack, settings: Settings, port: int) -> tuple[Mapping[str, str], DevCluster]:
@@ -74,7 +78,7 @@ def _start(stack: ExitStack, settings: Settings, port: int) -> tuple[Mapping[str
         **os.environ,
         "WHARFINGER_DATABASE_URL": url,
         "WHARFINGER_BIND": f"{HOST}:{port}",
-        "WHARFINGER_PROCESSES": os.environ.get("WHARFINGER_PROCESSES", "2"),
+        "WHARFINGER_PROCESSES": "2",
         "WHARFINGER_KUBECONFIG": str(cluster.worker_kubeconfig),
     }
     say("Starting api and worker (logs in .dev/log/).")
@@ -128,7 +132,9 @@ def _wait_until_ready(address: str, parts: Mapping[str, Any]) -> None:
     while True:
         for part in parts.values():
             if part.exit_code() is not None:
-                raise SystemExit(f"wharfinger {part.name} ended at once. The end of {part.log}:\n{part.tail()}")
+                raise SystemExit(
+                    f"wharfinger {part.name} ended at once. The end of {part.log}:\n{part.tail()}"
+                )
         try:
             if urllib3.request("GET", f"{address}/readyz", timeout=2, retries=False).status == 200:
                 return
@@ -153,15 +159,15 @@ def _stay(values: Mapping[str, str]) -> int:
     """Print how to go on, and wait for Ctrl-C."""
     say(
         f"""
-Up. The api answers at {values['WHARFINGER_URL']}; everything to try it stands in .dev/env:
+Up. The api answers at {values["WHARFINGER_URL"]}; everything to try it stands in .dev/env:
 
   . .dev/env
   curl -s -H "Authorization: Bearer $REQUESTER" $WHARFINGER_URL/v1/exposures
   curl -s -H "Authorization: Bearer $REQUESTER" $WHARFINGER_URL/v1/clusters/dev/node-ports
   $KUBECTL get services --namespace team-a
 
-Tokens: $REQUESTER (team-a), $OTHER_REQUESTER (team-b), $APPROVER, $SECOND_APPROVER, $ADMIN. The README goes on from
-here; {values['WHARFINGER_URL']}/docs lists every operation. Ctrl-C stops everything."""
+Tokens: $REQUESTER (team-a), $OTHER_REQUESTER (team-b), $APPROVER, $SECOND_APPROVER, $ADMIN. The README goes
+on from here; {values["WHARFINGER_URL"]}/docs lists every operation. Ctrl-C stops everything."""
     )
     for name in ("REQUESTER", "OTHER_REQUESTER", "APPROVER", "SECOND_APPROVER", "ADMIN"):
         say(f"  {name}={values[name]}")
@@ -178,13 +184,17 @@ def _alone() -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise SystemExit(f"Another wharfinger dev runs in {HOME}/ (pid {lock.read().strip()}). Stop that first.") from None
+            raise SystemExit(
+                f"Another wharfinger dev runs in {HOME}/ (pid {lock.read().strip()}). Stop that first."
+            ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         stale = [HOME / name for name in CLEARED if (HOME / name).exists()]
         if stale:
-            say(f"Clearing away what an earlier run left in {HOME}/: {', '.join(path.name for path in stale)}.")
+            say(
+                f"Clearing away what an earlier run left in {HOME}/: {', '.join(p.name for p in stale)}."
+            )
         for path in stale:
             path.unlink() if path.is_file() else shutil.rmtree(path)
         (HOME / "log").mkdir()
@@ -208,9 +218,7 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _ignore_interrupts() -> None:
-    """Let the parts stop in peace: that takes a few seconds and ends by itself."""
+def _on_interrupt(handler: Any) -> None:
+    """Set what ends us. SIGINT as well: a shell starts its background jobs with that one ignored."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, signal.SIG_IGN)
-
-
+        signal.signal(name, handler)

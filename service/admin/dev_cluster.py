@@ -1,4 +1,4 @@
-"""The cluster of ``wharfinger dev``: a control plane of its own with a workload, or one that is there already."""
+"""The cluster of ``wharfinger dev``: a control plane of its own with a workload, or one that is there."""
 
 import shutil
 import subprocess
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAMESPACES = ("team-a", "team-b")
-NODE, NODE_ADDRESS = "node-1", "127.0.0.1"
-CONTAINER_PORT = 8000
 
 Say = Callable[[str], None]
 
@@ -25,24 +23,14 @@ class DevCluster:
 
 
 def own_cluster(stack: ExitStack, home: Path, say: Say) -> DevCluster:
-    """Start a control plane with a Node, and in each namespace a pod that answers with its team's name.
-
-    Raises:
-        SystemExit: devcluster is not there: it is no part of the wheel.
-    """
-    try:
-        from devcluster import ControlPlane, Forwarder
-    except ImportError as error:
-        raise SystemExit(
-            "wharfinger dev starts a control plane with devcluster, which stands in the repository alone. "
-            "Run it in a checkout, or set WHARFINGER_KUBECONFIG to a cluster of yours."
-        ) from error
+    """Start a control plane with a Node, and in each namespace a pod that answers with its team's name."""
+    from devcluster import ControlPlane, Forwarder
     from devcluster.hello import serve_pod
     from devcluster.workload import add_node
 
     say("Starting the control plane (etcd, kube-apiserver, kube-controller-manager).")
     control_plane = stack.enter_context(ControlPlane(data_dir=home / "cluster"))
-    add_node(control_plane.client("admin"), NODE, NODE_ADDRESS)
+    add_node(control_plane.client("admin"))
     for number, namespace in enumerate(NAMESPACES):
         control_plane.add_namespace(namespace)
         stack.enter_context(serve_pod(control_plane, namespace, number))
@@ -67,7 +55,7 @@ def real_cluster(kubeconfig: Path, kubectl: str | None, say: Say) -> DevCluster:
     say(f"Using the cluster of {kubeconfig}.")
     for namespace in NAMESPACES:
         command = [program, "--kubeconfig", str(kubeconfig), "create", "namespace", namespace]
-        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603
+        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
         if made.returncode and "AlreadyExists" not in made.stderr:
             raise SystemExit(f"Namespace {namespace} cannot be made: {made.stderr.strip()}")
     return DevCluster(kubeconfig.absolute(), kubeconfig.absolute(), program, has_traffic=False)

@@ -55,7 +55,7 @@ def _principal(name: str) -> Principal:
 
 
 def write_env(path: Path, values: Mapping[str, str]) -> None:
-    """Write a file that a shell can source; it holds tokens, so it is its owner's alone from the first byte."""
+    """Write a file that a shell can source; it holds tokens, so it is its owner's alone at once."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -48,7 +48,7 @@ def migrate(
         Conflict: the database is at a revision that this release does not know.
         Busy, Unavailable: see ``migrating``.
     """
-    order = _revisions()
+    order = revisions()
     wanted = order[-1] if target == HEAD else target
     if wanted not in (BASE, *order):
         raise NotFound(f"There is no migration {target!r}; there are {', '.join(order)}, base and head.")
@@ -77,7 +77,7 @@ def schema_state(engine: Engine) -> str | None:
         return str(error)
     except PoolTimeout:
         return "all database connections are in use"
-    order = _revisions()
+    order = revisions()
     if present is None:
         return f"no schema: {RUN_MIGRATE}"
     if present == order[-1]:
@@ -89,7 +89,7 @@ def schema_state(engine: Engine) -> str | None:
 
 def _ahead(present: str) -> str:
     return (
-        f"the schema is at {present}, which this release does not know (its newest is {_revisions()[-1]}): "
+        f"the schema is at {present}, which this release does not know (its newest is {revisions()[-1]}): "
         "a newer release was here; use that one"
     )
 
@@ -112,7 +112,7 @@ def _config() -> Config:
 
 
 @cache
-def _revisions() -> tuple[str, ...]:
+def revisions() -> tuple[str, ...]:
     """Return every revision of this release, oldest first: a line without branches."""
     scripts = ScriptDirectory.from_config(_config())
     return tuple(script.revision for script in reversed(list(scripts.walk_revisions())))

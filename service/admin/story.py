@@ -18,7 +18,13 @@ LOOK_SECONDS = 0.1
 
 PORTS: Mapping[str, Document] = {
     "ClusterIP": {"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"},
-    "NodePort": {"name": "http", "port": 80, "target_port": "http", "protocol": "TCP", "node_port": NODE_PORT},
+    "NodePort": {
+        "name": "http",
+        "port": 80,
+        "target_port": "http",
+        "protocol": "TCP",
+        "node_port": NODE_PORT,
+    },
     # Above 1023, so that an ordinary user's forwarder may listen there too.
     "LoadBalancer": {"name": "http", "port": 8080, "target_port": "http", "protocol": "TCP"},
 }
@@ -72,12 +78,16 @@ class Story:
         metadata = {"cluster": "dev", "namespace": "team-a", "name": NAMES[kind], "team": "team-a"}
         asked = f" at node port {NODE_PORT}" if kind == "NodePort" else ""
         self._say(f"team-a asks for {NAMES[kind]}, {kind}{asked}.")
-        _, exposure = self._call("POST", "/v1/exposures", "REQUESTER", 201, {"metadata": metadata, "spec": spec})
+        exposure = self._call("POST", "/v1/exposures", "REQUESTER", 201, {"metadata": metadata, "spec": spec})
         status = exposure["status"]
-        self._check(status["state"] == "AwaitingApproval", f"state is {status['state']}, not AwaitingApproval")
+        self._check(
+            status["state"] == "AwaitingApproval", f"state is {status['state']}, not AwaitingApproval"
+        )
         self._tell(f"   201, {status['state']}: revision 1 is {status['pending']['digest'][:19]}…")
         for given in status["ports"]:
-            self._tell(f"   node port {given['node_port']} ({given['origin']}) is held in the ledger from now on")
+            self._tell(
+                f"   node port {given['node_port']} ({given['origin']}) is held in the ledger from now on"
+            )
         return exposure
 
     def _approve(self, exposure: Document) -> None:
@@ -85,7 +95,7 @@ class Story:
         pending = exposure["status"]["pending"]
         body = {"verdict": "approve", "digest": pending["digest"], "comment": "fine for Thursday"}
         path = f"{_path(exposure)}/revisions/{pending['revision']}/reviews"
-        _, problem = self._call("POST", path, "REQUESTER", 403, body)
+        problem = self._call("POST", path, "REQUESTER", 403, body)
         self._tell(f"   as team-a: 403 {problem['code']}")
         self._call("POST", path, "APPROVER", 201, body)
         self._tell("   as approver: 201")
@@ -94,7 +104,7 @@ class Story:
         self._say(f"Now {what}.")
         begun = time.monotonic()
         while True:
-            _, now = self._call("GET", _path(exposure), "REQUESTER", 200)
+            now = self._call("GET", _path(exposure), "REQUESTER", 200)
             status = now["status"]
             took = time.monotonic() - begun
             if status["state"] == state:
@@ -120,7 +130,9 @@ class Story:
             self._check(found == NODE_PORT, f"the Service has node port {found}")
         if self._traffic:
             label = f"kubernetes.io/service-name={name}"
-            slices = json.loads(self._kubectl("get", "endpointslices", "--selector", label, "--output", "json"))
+            slices = json.loads(
+                self._kubectl("get", "endpointslices", "--selector", label, "--output", "json")
+            )
             ready = [
                 address
                 for piece in slices["items"]
@@ -151,10 +163,12 @@ class Story:
     def _refuse_another(self) -> None:
         path = f"/v1/clusters/dev/node-ports/{NODE_PORT}"
         self._say(f"Who owns it? GET {path}")
-        _, port = self._call("GET", path, "OTHER_REQUESTER", 200)
+        port = self._call("GET", path, "OTHER_REQUESTER", 200)
         self._check(port["state"] == "bound" and port["owner"]["team"] == "team-a", f"the ledger says {port}")
         owner = port["owner"]
-        self._tell(f"   {port['state']}: {owner['namespace']}/{owner['name']} of {owner['team']} ({port['reason']})")
+        self._tell(
+            f"   {port['state']}: {owner['namespace']}/{owner['name']} of {owner['team']} ({port['reason']})"
+        )
         self._say("team-b asks for the same port.")
         body = {
             "metadata": {"cluster": "dev", "namespace": "team-b", "name": "hello", "team": "team-b"},
@@ -165,7 +179,7 @@ class Story:
                 "justification": "we like that number",
             },
         }
-        _, problem = self._call("POST", "/v1/exposures", "OTHER_REQUESTER", 409, body)
+        problem = self._call("POST", "/v1/exposures", "OTHER_REQUESTER", 409, body)
         named = problem["code"] == "node-port-taken" and problem["owner"]["team"] == "team-a"
         self._check(named, f"the answer was {problem}")
         self._tell(f"   409 {problem['code']}: {problem['detail']}")
@@ -186,14 +200,16 @@ class Story:
             self._check(answer is None, f"{address} still answers {answer!r}")
             self._tell(f"   {address} does not answer any more")
         if exposure["spec"]["type"] == "NodePort":
-            _, port = self._call("GET", f"/v1/clusters/dev/node-ports/{NODE_PORT}", "REQUESTER", 200)
+            port = self._call("GET", f"/v1/clusters/dev/node-ports/{NODE_PORT}", "REQUESTER", 200)
             self._check(port["state"] == "cooling", f"the port is {port['state']}, not cooling")
-            self._tell(f"   node port {NODE_PORT} is cooling until {port['until']}: nobody's old clients meet a stranger")
+            self._tell(
+                f"   node port {NODE_PORT} is cooling until {port['until']}: no old client meets a stranger"
+            )
 
     def _take_back_leftovers(self, name: str) -> None:
         """Delete what an interrupted telling left, so that the story can be told again on a kept database."""
         query = f"/v1/exposures?cluster=dev&namespace=team-a&name={name}"
-        _, found = self._call("GET", query, "REQUESTER", 200)
+        found = self._call("GET", query, "REQUESTER", 200)
         for exposure in found["items"]:
             if exposure["status"]["state"] != "Ended":
                 self._call("DELETE", _path(exposure), "REQUESTER", 202, if_match="*")
@@ -207,7 +223,7 @@ class Story:
         expected: int,
         body: Document | None = None,
         if_match: str | None = None,
-    ) -> tuple[Mapping[str, str], Document]:
+    ) -> Document:
         headers = {"Authorization": f"Bearer {self._values[who]}"}
         if if_match is not None:
             headers["If-Match"] = if_match
@@ -215,17 +231,17 @@ class Story:
             answer = self._pool.request(
                 method, self._values["WHARFINGER_URL"] + path, json=body, headers=headers
             )
-            document = answer.json()
+            document: Document = answer.json()
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise StoryFailed(f"{method} {path}: {error}") from error
         if answer.status != expected:
             raise StoryFailed(f"{method} {path} as {who}: {answer.status} and not {expected}: {document}")
-        return answer.headers, document
+        return document
 
     def _kubectl(self, *arguments: str) -> str:
         command = [self._values["KUBECTL"], *arguments, "--namespace", "team-a"]
         environment = {"KUBECONFIG": self._values["KUBECONFIG"], "PATH": "", "HOME": "/nonexistent"}
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command, capture_output=True, text=True, env=environment, timeout=30, check=False
         )
         if done.returncode:
@@ -235,7 +251,11 @@ class Story:
     def _fetch(self, address: str) -> str | None:
         """Return what answers there, None when nothing does."""
         try:
-            return self._pool.request("GET", f"http://{address}/", headers={"Connection": "close"}).data.decode().strip()
+            return (
+                self._pool.request("GET", f"http://{address}/", headers={"Connection": "close"})
+                .data.decode()
+                .strip()
+            )
         except urllib3.exceptions.HTTPError:
             return None
 

@@ -1,23 +1,29 @@
 """The Flask app: resources, hooks and error handlers put together. Built once a process, by wiring."""
 
+import logging
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, g, request
 from flask_smorest import Api  # type: ignore[import-untyped]
 
 from service.api import docs, exposures, health, node_ports, problems, reviews
 from service.api.answers import ProblemSchema
 from service.api.auth import authenticate
-from service.api.context import EXTENSION, Edge, request_id
+from service.api.context import EXTENSION, Edge, edge, request_id
 from service.api.fields import Duration, PageSize
 from service.api.parsing import MAX_BODY, StrictJSON
 from service.api.resource import PROBLEM, Number, refuse_stray_query
 
+log = logging.getLogger(__name__)
+
+PROBES = frozenset({"health.livez", "health.readyz"})
+"""They are called every few seconds and tell nothing: not logged."""
+
 DESCRIPTION = """\
 Self-service exposure for Kubernetes: teams ask, people approve, a ledger of node ports is kept true.
 
-Every error is `application/problem+json` (RFC 9457) with a stable `code`; `errors` points at each faulty field.
-Every answer carries `X-Request-Id`: the caller's own, when it sent one.
+Every error is `application/problem+json` (RFC 9457) with a stable `code`; `errors` points at each faulty
+field. Every answer carries `X-Request-Id`: the caller's own, when it sent one.
 """
 
 
@@ -35,16 +41,18 @@ def create_app(edge: Edge) -> Flask:
         API_TITLE="Wharfinger",
         API_VERSION="1",
         OPENAPI_VERSION="3.1.1",
-        # One byte more than is taken: Werkzeug cuts a chunked body off here, and a cut must be seen as too large.
+        # One byte more than is taken: Werkzeug cuts a chunked body off here; a cut must be seen as too large.
         MAX_CONTENT_LENGTH=MAX_BODY + 1,
     )
     app.extensions[EXTENSION] = edge
     app.json = StrictJSON(app)
     app.url_map.merge_slashes = False
     app.url_map.converters["number"] = Number
+    app.before_request(_note_start)
     app.before_request(authenticate)
     app.before_request(refuse_stray_query)
     app.after_request(_echo_request_id)
+    app.after_request(_log_request)
     app.extensions[docs.EXTENSION] = _register_resources(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(docs.blueprint)
@@ -54,6 +62,25 @@ def create_app(edge: Edge) -> Flask:
 
 def _echo_request_id(response: Response) -> Response:
     response.headers["X-Request-Id"] = request_id()
+    return response
+
+
+def _note_start() -> None:
+    g.begun = edge().now()
+
+
+def _log_request(response: Response) -> Response:
+    """Write one line for a request: what was asked, by whom, what came of it; never a token or a body."""
+    if request.endpoint not in PROBES:
+        facts = {
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "milliseconds": round((edge().now() - g.begun).total_seconds() * 1000),
+            "person": g.principal.person if "principal" in g else None,
+            "request_id": request_id(),
+        }
+        log.info("request", extra=facts)
     return response
 
 

@@ -25,8 +25,8 @@ REQUEST_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 class Edge:
     """What wiring hands to the api.
 
-    ``transaction`` commits at the end, rolls back on an exception, and raises Busy or Unavailable. ``ready`` names
-    each check and what is wrong with it (None: nothing).
+    ``transaction`` commits at the end, rolls back on an exception, and raises Busy or Unavailable. ``ready``
+    names each check and what is wrong with it (None: nothing).
     """
 
     transaction: Callable[[], Transaction]
@@ -47,7 +47,7 @@ def new_id() -> UUID:
 
 
 def request_id() -> str:
-    """Return the caller's X-Request-Id when it is one, else an id of our own; the same for the whole request."""
+    """Return the caller's X-Request-Id when it is one, else an id of our own; one for the whole request."""
     if "request_id" not in g:
         sent = request.headers.get("X-Request-Id", "")
         g.request_id = sent if REQUEST_ID.fullmatch(sent) else str(new_id())

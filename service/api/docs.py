@@ -52,7 +52,8 @@ def page() -> Response:
         for code, title in TITLES.items()
     )
     body = Markup(
-        '<p>The whole description: <a href="/openapi.yaml">openapi.yaml</a>, <a href="/openapi.json">openapi.json</a>.'
+        '<p>The whole description: <a href="/openapi.yaml">openapi.yaml</a>, '
+        '<a href="/openapi.json">openapi.json</a>.'
         "<h2>Operations</h2><ul>{}</ul><h2>Problems</h2><ul>{}</ul>"
     ).format(operations, problems)
     return _html("Wharfinger", body)

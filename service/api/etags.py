@@ -12,7 +12,8 @@ _TAG = re.compile(r'(?:W/)?"([0-9]+\.[0-9]+)(?:-gzip)?"')
 
 def etag(record: ExposureRecord) -> str:
     """Return the strong tag of an exposure's document, quotes included."""
-    return f'"{record.exposure.change_count}.{record.sync.sync_count}"'
+    seen = record.sync.sync_count + record.view.change_count  # both only grow; either changes what is shown
+    return f'"{record.exposure.change_count}.{seen}"'
 
 
 def is_known(if_none_match: str | None, tag: str) -> bool:

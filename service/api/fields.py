@@ -114,7 +114,7 @@ def timestamp(value: datetime) -> str:
 
 
 class Duration(fields.Field[int]):
-    """A length of time in seconds: ``72h``, ``1h30m`` or ISO 8601 without years and months in, ``72h`` out."""
+    """Seconds: ``72h``, ``1h30m`` or ISO 8601 without years and months in, ``72h`` out."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -174,7 +174,7 @@ class Cidr(Text):
 
 
 class Items(fields.List[Any]):
-    """A list that keeps a faulty item's place with None, so that rules can still speak of the others by index."""
+    """A list that keeps a faulty item's place with None: rules can still speak of the others by index."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any

@@ -1,7 +1,7 @@
 """Reading what a client sent, strictly: bytes to JSON to a schema's values, or an error that names the place.
 
-Python's json accepts NaN, duplicate names, lone surrogates and thousands of brackets; PostgreSQL refuses NUL. None of
-it gets past here, and every body and query of the api comes through ``StrictParser``.
+Python's json accepts NaN, duplicate names, lone surrogates and thousands of brackets; PostgreSQL refuses NUL.
+None of it gets past here, and every body and query of the api comes through ``StrictParser``.
 """
 
 import json
@@ -53,7 +53,8 @@ def read_json(data: bytes) -> Any:
     """Return what a JSON text says.
 
     Raises:
-        Malformed: it is no JSON, or JSON that two readers would read differently; with the place if there is one.
+        Malformed: it is no JSON, or JSON that two readers would read differently; with the place if there is
+            one.
     """
     try:
         text = data.decode("utf-8")

@@ -1,11 +1,11 @@
-"""Every error as application/problem+json (RFC 9457). The only place that knows HTTP statuses of domain errors."""
+"""Every error as application/problem+json (RFC 9457): the only place that knows the errors' HTTP statuses."""
 
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from urllib.parse import quote
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from service.api.context import request_id
@@ -48,6 +48,7 @@ TITLES: Mapping[str, str] = {
     "pool-exhausted": "No node port is left",
     "already-decided": "It is decided already",
     "ended": "The exposure has ended",
+    "environment-taken": "The namespace has another environment",
     "precondition-failed": "It has changed since you read it",
     "stale": "It has changed since you read it",
     "digest-mismatch": "The review was written for something else",
@@ -104,7 +105,8 @@ def problem(
         "request_id": request_id(),
         **{name: timestamp(fact) if isinstance(fact, datetime) else fact for name, fact in facts.items()},
     }
-    response = current_app.response_class(current_app.json.dumps(document), status, mimetype=MEDIA_TYPE)
+    response = jsonify(document)
+    response.status_code, response.mimetype = status, MEDIA_TYPE
     response.headers.extend(headers)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -3,15 +3,17 @@
 import time
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, orm, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
 
 from service.domain.errors import Busy, Unavailable
+
+Session: TypeAlias = orm.Session
+"""One transaction, open."""
 
 CHANNEL = "wharfinger"
 BUSY_STATES = {"40001", "40P01", "55P03", "57014"}
@@ -27,7 +29,7 @@ class Transactions(Protocol):
 
 
 def open_engine(url: str, pool_size: int = 5) -> Engine:
-    """Return the process's engine; connections are made when they are needed, and tried before they are lent."""
+    """Return the process's engine; connections are made when needed, and tried before they are lent."""
     return create_engine(
         url,
         pool_size=pool_size,
@@ -64,7 +66,7 @@ def transactions(engine: Engine) -> Transactions:
 
 
 class Listener:
-    """Waits for ``wake`` on a connection of its own; while there is none it only waits, and polling makes sure.
+    """Waits for ``wake`` on a connection of its own; without one it only waits, and polling makes sure.
 
     The connection must be a direct one: a pooler in transaction mode loses every LISTEN.
     """
@@ -74,7 +76,7 @@ class Listener:
         self._connection: Connection | None = None
 
     def __call__(self, seconds: float) -> Collection[str]:
-        """Return the clusters that were woken; at once when there is one, after so many seconds when there is none."""
+        """Return the clusters that were woken: at once when there are some, else after so many seconds."""
         begun = time.monotonic()
         try:
             driver: Any = self._open().connection.driver_connection

@@ -176,7 +176,7 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
 
 
 def set_decision(session: Session, revision: Revision, decision: Decision, now: datetime) -> None:
-    """Move a revision; the caller asked ``lifecycle.move`` first. Its ``decided_at`` is the last person's decision."""
+    """Move a revision; the caller asked ``lifecycle.move``. ``decided_at`` is the last person's decision."""
     values: Document = {"decision": decision.value}
     if decision not in (Decision.LIVE, Decision.RETIRED):
         values["decided_at"] = now

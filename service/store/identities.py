@@ -15,7 +15,7 @@ from service.store import tables as t
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster as configured; ``context`` names a kubeconfig context of the worker, None: its current one."""
+    """A cluster as configured; ``context`` is one of the worker's kubeconfig, None: its current one."""
 
     name: str
     context: str | None
@@ -75,12 +75,13 @@ def add_namespace(session: Session, cluster: str, namespace: str, environment: s
     """
     row = {"cluster": cluster, "name": namespace, "environment": environment}
     statement = pg_insert(t.namespace).values(row)
-    return session.scalar(
+    kept: str | None = session.scalar(
         statement.on_conflict_do_update(
             constraint=t.namespace.primary_key,
             set_={"environment": func.coalesce(t.namespace.c.environment, statement.excluded.environment)},
         ).returning(t.namespace.c.environment)
     )
+    return kept
 
 
 def give_namespace(session: Session, team: str, cluster: str, namespace: str) -> None:

@@ -1,13 +1,15 @@
 """The ledger's rows. (cluster, port) is the primary key, so two owners of one port cannot be written down.
 
 A number is taken by one statement, an INSERT that may take over a row only when that row is free to take:
-cooling and over, or cooling for the same team. So the key arbitrates every race and nobody checks before inserting.
+cooling and over, or cooling for the same team. So the key arbitrates every race and nobody checks before
+inserting.
 
-The key alone would let requests wait for each other's numbers in any order, and so deadlock. Hence an advisory
-lock on (cluster, port), kept until the transaction ends, comes before the INSERT: first for the numbers that were
-asked for, ascending and waiting, then for those that we choose, without waiting. Who chooses passes over what
-somebody is about to take; only when nothing else is left it waits, and holds no chosen number meanwhile. The locks
-are for order alone: a writer that takes none (the worker's import) is still arbitrated by the key.
+The key alone would let requests wait for each other's numbers in any order, and so deadlock. Hence an
+advisory lock on (cluster, port), kept until the transaction ends, comes before the INSERT: first for the
+numbers that were asked for, ascending and waiting, then for those that we choose, without waiting. Who
+chooses passes over what somebody is about to take; only when nothing else is left it waits, and holds no
+chosen number meanwhile. The locks are for order alone: a writer that takes none (the worker's import) is
+still arbitrated by the key.
 """
 
 import zlib
@@ -134,14 +136,14 @@ def _wait_until_decided(session: Session, cluster: str, ports: Sequence[int]) ->
 
 
 def _locks(cluster: str, ports: Sequence[int], *, shared: bool = False) -> Select[tuple[None]]:
-    """Return the statement that locks numbers one after the other, waiting; they ascend: none waits crosswise."""
+    """Return the statement that locks numbers one by one, waiting; they ascend: none waits crosswise."""
     number = func.unnest(cast(list(ports), ARRAY(Integer))).column_valued("number")
     lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
     return select(lock(_lock_class(cluster), number))
 
 
 def _lock_class(cluster: str) -> int:
-    """Return the first half of a port's lock, 32 bits with a sign; clusters that share one wait needlessly."""
+    """Return the first half of a port's lock, 32 signed bits; clusters that share one wait needlessly."""
     return zlib.crc32(cluster.encode()) - 2**31
 
 
@@ -227,4 +229,4 @@ def counts(session: Session, cluster: str) -> dict[str, int]:
         .where(t.port_claim.c.cluster == cluster)
         .group_by(t.port_claim.c.state)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(iter(session.execute(query)))

@@ -44,7 +44,16 @@ def exposure_of(row: Row[Any]) -> Exposure:
 
 def revision_of(row: Row[Any]) -> Revision:
     """Return the value of a row of ``revision``."""
-    plain = ("exposure_id", "number", "manifest", "digest", "requested_by", "request_id", "created_at", "decided_at")
+    plain = (
+        "exposure_id",
+        "number",
+        "manifest",
+        "digest",
+        "requested_by",
+        "request_id",
+        "created_at",
+        "decided_at",
+    )
     return Revision(
         **_taken(row, plain),
         spec=Spec.from_document(row.spec),

@@ -66,7 +66,8 @@ def _raise_known(error: DBAPIError) -> None:
         hint = said.message_hint or "Use the owner of the database."
         raise Forbidden(f"This login may not migrate: {said.message_primary}. {hint}") from error
     if error.connection_invalidated or state is None:
-        raise Unavailable(f"The database does not answer: {error.orig}") from error
+        line = str(error.orig).partition("\n")[0]  # libpq's advice on the next lines is not for this line
+        raise Unavailable(f"The database does not answer: {line}") from error
 
 
 def _wait_for_lock(connection: Connection, say: Callable[[str], None], wait_seconds: float) -> None:

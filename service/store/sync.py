@@ -19,16 +19,32 @@ def record(session: Session, exposure_id: UUID, now: datetime, **values: Any) ->
     if "state" in values:
         values["changed_at"] = case((sync.c.state == values["state"], sync.c.changed_at), else_=now)
     session.execute(
-        update(sync).where(sync.c.exposure_id == exposure_id).values(sync_count=sync.c.sync_count + 1, **values)
+        update(sync)
+        .where(sync.c.exposure_id == exposure_id)
+        .values(sync_count=sync.c.sync_count + 1, **values)
     )
 
 
 def record_readiness(
-    session: Session, exposure_id: UUID, now: datetime, ready_endpoints: int, ingress: Sequence[Document]
+    session: Session,
+    exposure_id: UUID,
+    uid: str,
+    now: datetime,
+    ready_endpoints: int,
+    ingress: Sequence[Document],
 ) -> None:
-    """Write what was seen of an exposure's endpoints and load balancer."""
-    values = {"ready_endpoints": ready_endpoints, "ingress": list(ingress), "ready_changed_at": now}
-    record(session, exposure_id, now, **values)
+    """Write what was seen of a Service's endpoints and load balancer, unless it is gone or another by now."""
+    sync = t.exposure_sync
+    session.execute(
+        update(sync)
+        .where(sync.c.exposure_id == exposure_id, sync.c.uid == uid)
+        .values(
+            ready_endpoints=ready_endpoints,
+            ingress=list(ingress),
+            ready_changed_at=now,
+            sync_count=sync.c.sync_count + 1,
+        )
+    )
 
 
 def record_view(session: Session, cluster: str, node_addresses: Sequence[str], now: datetime) -> None:
@@ -44,7 +60,7 @@ def record_unreadable(session: Session, cluster: str, problem: str, now: datetim
 def _record_view(
     session: Session, cluster: str, now: datetime, problem: str | None, node_addresses: Sequence[str] | None
 ) -> None:
-    """Write one look. The change count moves only when a reader could see a difference: it is part of every ETag."""
+    """Write one look. The change count, part of each ETag, moves only when a reader can see a difference."""
     view = t.cluster_view
     row = {
         "cluster": cluster,
@@ -57,6 +73,8 @@ def _record_view(
     seen: dict[str, Any] = {"problem": new.excluded.problem}
     if node_addresses is not None:
         seen |= {"node_addresses": new.excluded.node_addresses, "seen_at": new.excluded.seen_at}
-    changed = or_(*(view.c[name].is_distinct_from(value) for name, value in seen.items() if name != "seen_at"))
+    changed = or_(
+        *(view.c[name].is_distinct_from(value) for name, value in seen.items() if name != "seen_at")
+    )
     seen["change_count"] = view.c.change_count + case((changed, 1), else_=0)
     session.execute(new.on_conflict_do_update(constraint=view.primary_key, set_=seen))

@@ -180,12 +180,8 @@ revision = Table(
         "live",
         "retired",
     ),
-    Index(
-        "revision_live_key", "exposure_id", unique=True, postgresql_where=text("decision = 'live'")
-    ),
-    Index(
-        "revision_pending_key", "exposure_id", unique=True, postgresql_where=text("decision = 'pending'")
-    ),
+    Index("revision_live_key", "exposure_id", unique=True, postgresql_where=text("decision = 'live'")),
+    Index("revision_pending_key", "exposure_id", unique=True, postgresql_where=text("decision = 'pending'")),
 )
 
 review = Table(

@@ -15,7 +15,7 @@ from service.store.identities import Cluster
 from service.workflow.identify import TOKEN_PREFIX, hash_of
 
 NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-PERSON = re.compile(r"\S(?:.{0,251}\S)?")
+TEXT = "1-253 printable characters, no space first or last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,12 @@ def put_cluster(session: Session, cluster: Cluster, now: datetime) -> None:
     """Add a cluster, or change the one of that name.
 
     Raises:
-        Invalid: its name is none.
+        Invalid: its name is none, or its context cannot be one.
     """
     _check([("cluster", cluster.name)])
+    if cluster.context is not None and not _is_text(cluster.context):
+        fault = f"{cluster.context!r} is no context: {TEXT}. Leave it out for the current one."
+        raise Invalid([Fault("#/context", fault)])
     identities.put_cluster(session, cluster, now)
 
 
@@ -72,11 +75,14 @@ def create_token(
         Invalid: a name is none, a team is unknown, or there is no role.
     """
     faults = []
-    if not PERSON.fullmatch(principal.person) or not principal.person.isprintable():
-        faults.append(Fault("#/person", f"{principal.person!r} names nobody: 1-253 printable characters."))
+    if not _is_text(principal.person):
+        faults.append(Fault("#/person", f"{principal.person!r} names nobody: {TEXT}."))
+    for group in sorted(group for group in principal.groups if not _is_text(group)):
+        faults.append(Fault("#/group", f"{group!r} names no group: {TEXT}."))
     if not principal.roles:
         faults.append(Fault("#/role", "A token without a role could do nothing."))
-    for team in sorted(identities.unknown_teams(session, principal.teams)):
+    named = frozenset(team for team in principal.teams if NAME.fullmatch(team))
+    for team in sorted((principal.teams - named) | identities.unknown_teams(session, named)):
         faults.append(Fault("#/team", f"There is no team {team!r}. Add it first: wharfinger team add {team}"))
     if faults:
         raise Invalid(faults)
@@ -84,6 +90,10 @@ def create_token(
     token_id = uuid7(now, entropy[:10])
     identities.add_token(session, token_id, hash_of(token), principal, expires_at, now)
     return token
+
+
+def _is_text(text: str) -> bool:
+    return 1 <= len(text) <= 253 and text.isprintable() and text == text.strip()
 
 
 def _check(named: Sequence[tuple[str, str]]) -> None:

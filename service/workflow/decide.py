@@ -44,9 +44,10 @@ def review(
         raise NotFound(f"Exposure {exposure_id} has no revision {number}.")
     check_reviewer(act.principal, revision, draft.digest)
     if record.exposure.ended_at:
-        raise Ended(f"This exposure has ended ({record.exposure.end_reason}): there is nothing to review any more.")
+        reason = record.exposure.end_reason
+        raise Ended(f"This exposure has ended ({reason}): there is nothing to review any more.")
     if revision.decision is not Decision.PENDING:
-        raise AlreadyDecided(f"Revision {number} is {revision.decision}: there is nothing to review any more.")
+        raise AlreadyDecided(f"Revision {number} is {revision.decision}: nothing is left to review.")
     written = Review(
         review_id, number, act.principal.document(), draft.verdict, draft.digest, draft.comment, act.now
     )
@@ -61,7 +62,8 @@ def review(
 def _approve(
     session: Session, record: ExposureRecord, revision: Revision, draft: ReviewDraft, act: Act
 ) -> None:
-    exposures.set_decision(session, revision, move(revision.decision, Decision.APPROVED, Mover.REVIEWER), act.now)
+    approved = move(revision.decision, Decision.APPROVED, Mover.REVIEWER)
+    exposures.set_decision(session, revision, approved, act.now)
     exposures.changed(session, revision.exposure_id)
     _tell(session, revision, "approved", draft, act)
     wake(session, record.exposure.metadata.cluster)
@@ -70,7 +72,8 @@ def _approve(
 def _reject(
     session: Session, record: ExposureRecord, revision: Revision, draft: ReviewDraft, act: Act
 ) -> None:
-    exposures.set_decision(session, revision, move(revision.decision, Decision.REJECTED, Mover.REVIEWER), act.now)
+    rejected = move(revision.decision, Decision.REJECTED, Mover.REVIEWER)
+    exposures.set_decision(session, revision, rejected, act.now)
     ports.drop_holds(session, revision.exposure_id)
     exposures.changed(session, revision.exposure_id)
     if record.newest(Decision.APPROVED, Decision.LIVE) is None:

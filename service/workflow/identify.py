@@ -24,7 +24,9 @@ def principal_of(session: Session, token: str, now: datetime) -> Principal:
     Raises:
         Unauthenticated: it is unknown or over; which of the two is not said.
     """
-    principal = identities.principal_of(session, hash_of(token), now) if token.startswith(TOKEN_PREFIX) else None
+    principal = (
+        identities.principal_of(session, hash_of(token), now) if token.startswith(TOKEN_PREFIX) else None
+    )
     if principal is None:
         raise Unauthenticated("The token is unknown or has expired. Ask the platform team for a new one.")
     return principal

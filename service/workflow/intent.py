@@ -19,10 +19,12 @@ def remove(
 ) -> ExposureRecord:
     """Take an exposure back: absent is final. A repeated removal answers as the first one.
 
-    With nothing ever sent to the cluster it ends at once; else the worker removes the Service, and the ports cool.
+    With nothing ever sent to the cluster it ends at once; else the worker removes the Service, and the ports
+    cool.
 
     Args:
-        precondition: is given the change count under the row lock; raises when the caller read something older.
+        precondition: is given the change count under the row lock; raises when the caller read something
+            older.
 
     Raises:
         NotFound: no such exposure for this caller.

@@ -77,7 +77,7 @@ def exposure(session: Session, exposure_id: UUID, principal: Principal) -> Expos
 
 
 def exposures(
-    session: Session, principal: Principal, filter: ExposureFilter, page: PageRequest
+    session: Session, principal: Principal, wanted: ExposureFilter, page: PageRequest
 ) -> Page[ExposureRecord]:
     """Return the exposures that this caller may see, newest first."""
     before = None
@@ -87,7 +87,7 @@ def exposures(
         except (ValueError, IndexError) as error:
             raise BadPageToken("This page token was not made by this list.") from error
     teams = None if principal.sees_all() else principal.teams
-    rows = exposure_rows.page(session, filter.equal(), teams, before, page.size + 1)
+    rows = exposure_rows.page(session, wanted.equal(), teams, before, page.size + 1)
     last = rows[: page.size][-1].exposure if rows else None
     return _page(rows, page.size, (last.created_at.isoformat(), str(last.id)) if last else ())
 
@@ -106,8 +106,9 @@ def revision(session: Session, exposure_id: UUID, number: int, principal: Princi
 
 
 def manifest(session: Session, exposure_id: UUID, principal: Principal) -> Document:
-    """Return the Service of the revision that ``spec`` shows, every node port stated; the owner mark is added when it
-    is sent.
+    """Return the Service of the revision that ``spec`` shows, every node port stated.
+
+    The owner mark is added when it is sent.
 
     Raises:
         NotFound: see ``check_visible``.

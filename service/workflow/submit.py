@@ -1,4 +1,4 @@
-"""A team asks for an exposure: validate, render, digest, hold the ports, write it all down. One transaction."""
+"""A team asks for an exposure: validate, render, digest, hold the ports, write it down. One transaction."""
 
 from uuid import UUID
 
@@ -32,7 +32,8 @@ def submit_exposure(
 
     Raises:
         Forbidden: the caller has no role that may ask.
-        Invalid: cluster, namespace or team is unknown or not the caller's; a port is outside the cluster's range.
+        Invalid: cluster, namespace or team is unknown or not the caller's; a port is outside the cluster's
+            range.
         NameTaken, NodePortTaken, PoolExhausted: something else has what is asked for.
     """
     if not act.principal.roles & {Role.REQUESTER, Role.ADMIN}:
@@ -83,14 +84,18 @@ def _pool_for(session: Session, metadata: Metadata, spec: Spec, principal: Princ
     faults = []
     cluster = identities.cluster(session, metadata.cluster)
     if cluster is None:
-        faults.append(Fault("#/metadata/cluster", f"There is no cluster {metadata.cluster!r} that you may use."))
+        faults.append(
+            Fault("#/metadata/cluster", f"There is no cluster {metadata.cluster!r} that you may use.")
+        )
     yours = metadata.team in principal.teams or Role.ADMIN in principal.roles
     if not yours or identities.unknown_teams(session, frozenset({metadata.team})):
         faults.append(Fault("#/metadata/team", f"There is no team {metadata.team!r} that you belong to."))
     elif cluster and not identities.team_has_namespace(
         session, metadata.team, metadata.cluster, metadata.namespace
     ):
-        detail = f"Team {metadata.team} has no namespace {metadata.namespace!r} in cluster {metadata.cluster}."
+        detail = (
+            f"Team {metadata.team} has no namespace {metadata.namespace!r} in cluster {metadata.cluster}."
+        )
         faults.append(Fault("#/metadata/namespace", detail))
     pool = cluster.pool if cluster else Pool()
     for index, port in enumerate(spec.ports):
@@ -105,7 +110,8 @@ def _pool_for(session: Session, metadata: Metadata, spec: Spec, principal: Princ
 def allocate(session: Session, taker: ports.Taker, spec: Spec, pool: Pool) -> Allocation:
     """Hold every node port that a specification needs: together or not at all.
 
-    One number serves TCP and UDP of the same service port when both asked for it; a chosen number serves one port.
+    One number serves TCP and UDP of the same service port when both asked for it; a chosen number serves one
+    port.
 
     Raises:
         NodePortTaken, PoolExhausted: as the ledger says.

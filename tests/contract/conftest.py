@@ -1,23 +1,22 @@
 """The clusters under test: the fake, new for each test, and one real control plane for the whole session."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
+from devcluster import ControlPlane
 from tests.contract.clusters import FIRST, LAST, Cluster, Imagined, Real
 
 
 @pytest.fixture(scope="session")
-def control_plane() -> Iterator[Any]:
-    """Start etcd and a kube-apiserver once; skipped where devcluster cannot run."""
-    devcluster = pytest.importorskip("devcluster")
-    with devcluster.ControlPlane(node_port_range=f"{FIRST}-{LAST}") as started:
+def control_plane() -> Iterator[ControlPlane]:
+    """Start etcd and a kube-apiserver once."""
+    with ControlPlane(node_port_range=f"{FIRST}-{LAST}") as started:
         yield started
 
 
 @pytest.fixture
-def real(control_plane: Any) -> Iterator[Real]:
+def real(control_plane: ControlPlane) -> Iterator[Real]:
     """Give the real cluster; the test's Services are removed after it."""
     from service.cluster.real import open_gateway
 

@@ -90,12 +90,39 @@ def test_a_full_dynamic_band_spills_into_the_static_one() -> None:
     assert given == [30016, 30000]
 
 
-def test_endpoints_and_nodes_look_like_the_apiservers(fake: FakeCluster) -> None:
+def test_endpoints_look_like_the_apiservers(fake: FakeCluster) -> None:
+    fake.create(make_service("shop"))
     fake.add_endpoints("shop", "web", ready=1, unready=1)
-    fake.add_node("node-1", "192.0.2.10", ready=False)
 
-    [piece], [node] = fake.endpoint_slices(), fake.nodes()
+    [piece] = fake.endpoint_slices()
 
     assert piece["metadata"]["labels"] == {"kubernetes.io/service-name": "web"}
+    assert piece["ports"] == [{"name": "http", "port": 80, "protocol": "TCP"}]
     assert [endpoint["conditions"]["ready"] for endpoint in piece["endpoints"]] == [True, False]
+    assert len({endpoint["targetRef"]["uid"] for endpoint in piece["endpoints"]}) == 2
+
+
+def test_the_ports_of_endpoints_have_the_services_names_and_the_pods_numbers(fake: FakeCluster) -> None:
+    fake.add_endpoints("shop", "web")
+    unnamed = {"port": 80, "targetPort": "http", "protocol": "UDP"}
+    fake.create(make_service("shop", ports=[unnamed]))
+
+    [piece] = fake.endpoint_slices()
+
+    assert piece["ports"] == [{"name": "", "port": 8000, "protocol": "UDP"}]
+
+
+def test_endpoints_come_and_go_with_their_service(fake: FakeCluster) -> None:
+    fake.add_endpoints("shop", "web")
+    fake.create(make_service("shop"))
+    fake.remove("shop", "web")
+
+    assert fake.endpoint_slices() == []
+
+
+def test_nodes_look_like_the_apiservers(fake: FakeCluster) -> None:
+    fake.add_node("node-1", "192.0.2.10", ready=False)
+
+    [node] = fake.nodes()
+
     assert node["status"]["conditions"] == [{"type": "Ready", "status": "False"}]

@@ -1,4 +1,4 @@
-"""What clients send when they are wrong, as a table: name, body, status, code, pointer (None: there is no place)."""
+"""What clients send when they are wrong: name, body, status, code, pointer (None: there is no place)."""
 
 from typing import Any, NamedTuple
 

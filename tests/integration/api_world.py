@@ -1,4 +1,4 @@
-"""A small world for the api's tests: one cluster, two teams, a token for each kind of caller, a client that speaks JSON."""
+"""A small world for the api's tests: a cluster, two teams, a token for each kind of caller, a JSON client."""
 
 import json
 import os
@@ -127,7 +127,7 @@ class World:
     """The app at a real database."""
 
     def __init__(self, transaction: Transaction, now: Callable[[], datetime]) -> None:
-        self.transaction = transaction
+        self.transaction, self.now = transaction, now
         fill(transaction, now())
         self.checks: dict[str, str | None] = {"database": None}
         self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks))
@@ -140,6 +140,13 @@ class World:
         return count_rows(self.transaction)
 
 
+def review_of(made: TestResponse, verdict: str = "approve") -> tuple[str, dict[str, str]]:
+    """Return address and body of a review of what was just asked for."""
+    pending = made.json["status"]["pending"]
+    address = f"{made.location}/revisions/{pending['revision']}/reviews"
+    return address, {"verdict": verdict, "digest": pending["digest"], "comment": "fine"}
+
+
 def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
     """Check that an answer is this problem, complete; return it."""
     assert (response.status_code, response.mimetype) == (status, "application/problem+json"), response.text
@@ -147,6 +154,8 @@ def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, 
     assert problem["code"] == code, problem
     assert problem["status"] == status
     assert problem["type"] == f"/problems/{code}"
-    assert problem["title"] and problem["detail"] and problem["instance"].startswith("/")
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["instance"].startswith("/")
     assert problem["request_id"] == response.headers["X-Request-Id"]
     return problem

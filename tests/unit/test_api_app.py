@@ -1,5 +1,6 @@
 """What the app does by itself, without a database: problems, health, documents."""
 
+import logging
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,3 +100,17 @@ def test_readyz_tells_people_everything():
 
 def test_health_takes_no_other_parameters():
     assert make_client().get("/livez?x=1").status_code == 400
+
+
+def test_a_request_is_one_log_line_and_its_token_is_not_in_it(caplog):
+    with caplog.at_level(logging.INFO, logger="service.api.app"):
+        make_client().get("/docs", headers={"Authorization": "Bearer wft_secret", "X-Request-Id": "abc"})
+    [line] = caplog.records
+    assert (line.method, line.path, line.status, line.request_id) == ("GET", "/docs", 200, "abc")
+    assert "wft_secret" not in repr(vars(line))
+
+
+def test_probes_are_not_logged(caplog):
+    with caplog.at_level(logging.INFO, logger="service.api.app"):
+        make_client().get("/livez")
+    assert caplog.records == []

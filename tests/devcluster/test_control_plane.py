@@ -1,0 +1,262 @@
+"""A real control plane: fast, several at once, with the worker's rights and no more, and gone afterwards."""
+
+import json
+import socket
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devcluster import ApiAway, ApiRefused, ControlPlane, DevclusterError, StartFailed
+from devcluster.folders import make_folder
+from devcluster.workload import add_node
+from tests.devcluster.tools import is_gone, start_python, wait_for, write_program
+
+Document = dict[str, Any]
+READY_SECONDS = 5.0
+
+HOLDER = """
+import json, sys, time
+from devcluster import ControlPlane, Forwarder
+with ControlPlane() as plane, Forwarder(plane) as forwarder:
+    print(json.dumps({**plane.pids, "forwarder": forwarder.pid}))
+    time.sleep(100)
+"""
+
+
+def make_service(node_port: int, name: str = "web") -> Document:
+    port = {"port": 80, "protocol": "TCP", "nodePort": node_port}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"type": "NodePort", "selector": {"app": name}, "ports": [port]},
+    }
+
+
+def status_of(plane: ControlPlane, user: str, method: str, path: str, body: Document | None = None) -> int:
+    try:
+        plane.client(user).request(method, path, body)
+    except ApiRefused as error:
+        return error.status
+    return 200
+
+
+def seconds_to_start() -> float:
+    plane = ControlPlane()
+    begun = time.monotonic()
+    try:
+        plane.start()
+        return time.monotonic() - begun
+    finally:
+        plane.stop()
+
+
+def test_it_is_ready_within_five_seconds() -> None:
+    # The best of three: on a machine that does other things too, only the best one tells about us.
+    tries = [seconds_to_start()]
+    while tries[-1] > READY_SECONDS and len(tries) < 3:
+        tries.append(seconds_to_start())
+
+    assert min(tries) <= READY_SECONDS, tries
+
+
+def test_two_at_once_keep_their_own_ranges_and_objects(control_plane: ControlPlane) -> None:
+    own = int(control_plane.node_port_range.split("-")[0]) + 99
+    path = "/api/v1/namespaces/twice/services"
+    with ControlPlane("30000-30009") as other:
+        answers = {}
+        for name, plane in {"one": control_plane, "other": other}.items():
+            plane.add_namespace("twice")
+            answers[name] = [
+                status_of(plane, "admin", "POST", path, make_service(port, f"web-{port}"))
+                for port in (own, 30005)
+            ]
+
+    assert answers == {"one": [200, 422], "other": [422, 200]}
+
+
+def test_a_node_port_out_of_range_is_refused_with_the_range(control_plane: ControlPlane) -> None:
+    control_plane.add_namespace("out-of-range")
+
+    with pytest.raises(ApiRefused) as caught:
+        control_plane.client("admin").request(
+            "POST", "/api/v1/namespaces/out-of-range/services", make_service(29999)
+        )
+
+    assert caught.value.status == 422
+    assert f"The range of valid ports is {control_plane.node_port_range}" in caught.value.message
+    assert "POST /api/v1/namespaces/out-of-range/services was answered with 422" in str(caught.value)
+
+
+NAMESPACED = "/api/v1/namespaces/rights"
+RIGHTS: list[tuple[str, str, Document | None, int]] = [
+    ("GET", "/api/v1/services", None, 200),
+    ("POST", f"{NAMESPACED}/services?dryRun=All", make_service(0), 200),
+    ("GET", "/apis/discovery.k8s.io/v1/endpointslices", None, 200),
+    ("GET", "/api/v1/nodes", None, 200),
+    ("GET", "/api/v1/secrets", None, 403),
+    ("GET", "/api/v1/pods", None, 403),
+    ("GET", "/api/v1/namespaces", None, 403),
+    ("GET", f"{NAMESPACED}/configmaps", None, 403),
+    ("PATCH", f"{NAMESPACED}/services/kept", {"metadata": {"labels": {"a": "b"}}}, 403),
+    ("PATCH", f"{NAMESPACED}/services/kept/status", {"status": {}}, 403),
+    ("DELETE", f"{NAMESPACED}/services", None, 403),
+    ("DELETE", "/api/v1/nodes/rights-node", None, 403),
+    ("DELETE", NAMESPACED, None, 403),
+    ("POST", f"{NAMESPACED}/serviceaccounts/default/token", {}, 403),
+    ("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles", None, 403),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"), RIGHTS, ids=[f"{method} {path}" for method, path, *_ in RIGHTS]
+)
+def test_the_worker_may_do_this_and_no_more(
+    control_plane: ControlPlane, method: str, path: str, body: Document | None, status: int
+) -> None:
+    control_plane.add_namespace("rights")
+    add_node(control_plane.client("admin"), "rights-node", "192.0.2.200")
+
+    assert status_of(control_plane, "worker", method, path, body) == status
+
+
+def test_the_worker_creates_reads_changes_and_deletes_services(control_plane: ControlPlane) -> None:
+    control_plane.add_namespace("writes")
+    worker, path = control_plane.client("worker"), "/api/v1/namespaces/writes/services"
+    service = make_service(0)
+    del service["spec"]["ports"][0]["nodePort"]
+    worker.request("POST", path, service)
+
+    found = worker.request("GET", f"{path}/web")
+    found["spec"]["ports"][0]["port"] = 81
+    worker.request("PUT", f"{path}/web", found)
+    changed = worker.request("GET", f"{path}/web")["spec"]["ports"][0]["port"]
+    worker.request("DELETE", f"{path}/web")
+
+    assert changed == 81
+    assert status_of(control_plane, "worker", "GET", f"{path}/web") == 404
+
+
+def test_a_namespace_that_is_there_may_be_added_again(control_plane: ControlPlane) -> None:
+    control_plane.add_namespace("again")
+
+    control_plane.add_namespace("again")
+
+
+def test_kubeconfigs_are_for_their_owner_alone(control_plane: ControlPlane) -> None:
+    modes = {user: control_plane.kubeconfig(user).stat().st_mode & 0o777 for user in ("admin", "worker")}
+
+    assert modes == {"admin": 0o600, "worker": 0o600}
+
+
+def test_kubectl_is_found_beside_the_others(control_plane: ControlPlane) -> None:
+    assert control_plane.kubectl is not None
+    assert control_plane.kubectl.name == "kubectl"
+
+
+def test_nothing_is_left_after_stop() -> None:
+    with ControlPlane() as plane:
+        pids, folder = plane.pids, plane.kubeconfig("admin").parent
+
+    assert list(pids) == ["etcd", "kube-apiserver", "kube-controller-manager"]
+    assert all(map(is_gone, pids.values()))
+    assert not folder.exists()
+
+
+def test_nothing_runs_after_kill_9_of_the_parent() -> None:
+    parent = start_python("-c", HOLDER)
+    assert parent.stdout is not None
+    pids = json.loads(parent.stdout.readline())
+
+    parent.kill()
+    parent.communicate()
+
+    assert len(pids) == 4
+    wait_for(lambda: all(map(is_gone, pids.values())), "every process is gone")
+
+
+def test_the_folder_of_one_that_was_killed_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lost, lock = make_folder()
+    kept, held = make_folder()
+    lock.close()
+
+    made, last = make_folder()
+
+    assert {path for path in tmp_path.iterdir() if path != lost} == {kept, made}
+    assert not lost.exists()
+    held.close()
+    last.close()
+
+
+def test_with_a_data_folder_objects_outlive_a_restart(tmp_path: Path) -> None:
+    with ControlPlane(data_dir=tmp_path / "data") as plane:
+        plane.add_namespace("kept")
+
+    with ControlPlane(data_dir=tmp_path / "data") as plane:
+        status = status_of(plane, "admin", "GET", "/api/v1/namespaces/kept")
+
+    assert status == 200
+
+
+def test_a_data_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
+    with ControlPlane(data_dir=tmp_path), pytest.raises(DevclusterError, match="Another control plane uses"):
+        ControlPlane(data_dir=tmp_path).start()
+
+
+def test_a_client_of_a_stopped_control_plane_says_that_nobody_answers() -> None:
+    with ControlPlane() as plane:
+        client = plane.client("admin")
+    with pytest.raises(ApiAway, match=f"no answer from {plane.url} to GET /readyz"):
+        client.request("GET", "/readyz")
+
+
+def test_nonsense_is_no_range() -> None:
+    with pytest.raises(DevclusterError, match="write it as 30000-32767"):
+        ControlPlane("30000")
+
+
+def test_a_process_that_ends_is_named_with_the_end_of_its_log() -> None:
+    plane = ControlPlane("32767-30000")
+
+    with pytest.raises(StartFailed, match=r"kube-apiserver ended with 1\. The end of .*") as caught:
+        plane.start()
+
+    assert "32767-30000" in str(caught.value)
+    assert plane.pids == {}
+
+
+def test_a_port_that_somebody_took_meanwhile_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls"
+    text = f'#!/bin/sh\necho call >> "{calls}"\necho "listen tcp: bind: address already in use"; exit 1\n'
+    monkeypatch.setenv("TEST_ASSET_ETCD", str(write_program(tmp_path / "etcd", text)))
+    waiting = write_program(tmp_path / "apiserver", "#!/bin/sh\nexec sleep 100\n")
+    monkeypatch.setenv("TEST_ASSET_KUBE_APISERVER", str(waiting))
+
+    with pytest.raises(StartFailed, match="etcd ended with 1"):
+        ControlPlane().start()
+
+    assert calls.read_text().splitlines() == ["call"] * 3
+
+
+def test_a_control_plane_that_is_not_started_says_so() -> None:
+    with pytest.raises(DevclusterError, match="not started"):
+        ControlPlane().kubeconfig("admin")
+
+
+def test_the_apiserver_listens_on_loopback_only(control_plane: ControlPlane) -> None:
+    with socket.create_connection(("127.0.0.1", control_plane.port), timeout=5):
+        listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+
+    local = {
+        line.split()[1] for line in listening.splitlines()[1:] if ":" in line and line.split()[3] == "0A"
+    }
+    port = f"{control_plane.port:04X}"
+    assert {address for address in local if address.endswith(f":{port}")} == {f"0100007F:{port}"}
