@@ -1,4 +1,4 @@
-"""The command line's entry: ``wharfinger COMMAND``. Heavy rooms are imported by the command that needs them."""
+"""The command line's entry: ``wharfinger COMMAND``. Each command imports the heavy rooms that it needs."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from service.settings import read_settings
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="wharfinger", prog_name="wharfinger")
 def cli() -> None:
-    """Self-service exposure for Kubernetes: requests, approvals, and a ledger of node ports that is kept true.
+    """Self-service exposure for Kubernetes: requests, approvals, a ledger of node ports that is kept true.
 
     Settings come from WHARFINGER_… variables; WHARFINGER_DATABASE_URL names the database.
     """

@@ -1,4 +1,7 @@
-"""Logs: a constant message, facts as fields; text for people, JSON for machines. Every module logs by the standard library."""
+"""Logs: a constant message, facts as fields; text for people, JSON for machines.
+
+Every module logs by the standard library; structlog writes the lines.
+"""
 
 import logging
 import sys
@@ -6,7 +9,12 @@ from typing import Any
 
 import structlog
 
-LEVELS = {"gunicorn.error": logging.INFO, "alembic": logging.WARNING, "urllib3": logging.ERROR, "kubernetes": logging.WARNING}
+LEVELS = {
+    "gunicorn.error": logging.INFO,
+    "alembic": logging.WARNING,
+    "urllib3": logging.ERROR,
+    "kubernetes": logging.WARNING,
+}
 """Others' loggers; a retry of urllib3 is told by us, with the cluster's name."""
 
 

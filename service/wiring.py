@@ -6,16 +6,20 @@ The real gateway is imported where it is built: the api never loads ``kubernetes
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from flask import Flask
 from sqlalchemy import Engine
 
 from service.admin.migrate import schema_state
 from service.settings import Settings, read_settings
-from service.store.database import Listener, Transactions, open_engine, transactions
+from service.store.database import Listener, Session, Transactions, open_engine, transactions
 from service.telemetry import configure_logs
+
+if TYPE_CHECKING:
+    from flask import Flask  # neither a command nor the worker loads it
 
 
 def now() -> datetime:
@@ -37,7 +41,7 @@ def engine_of(settings: Settings, pool_size: int = 2) -> Engine:
     return open_engine(settings.database_url, pool_size)
 
 
-def build_api() -> Flask:
+def build_api() -> "Flask":
     """Return the app of one gunicorn process: called by it, in each process, after the fork."""
     from service.api.app import create_app
     from service.api.context import Edge
@@ -78,12 +82,23 @@ def run_worker(settings: Settings) -> int:
 
 
 def admin_transactions(settings: Settings) -> Transactions:
-    """Return transactions for a command of the platform."""
-    return transactions(engine_of(settings))
+    """Return transactions for a command of the platform; none leaves a connection behind."""
+    engine = engine_of(settings)
+    opened = transactions(engine)
+
+    @contextmanager
+    def transaction() -> Iterator[Session]:
+        try:
+            with opened() as session:
+                yield session
+        finally:
+            engine.dispose()
+
+    return transaction
 
 
 def gunicorn_arguments(settings: Settings) -> list[str]:
-    """Return how gunicorn is started: a few processes with few threads, since each round trip queues for the GIL.
+    """Return how gunicorn is started: few threads a process, since each round trip queues for the GIL.
 
     Raises:
         SystemExit: no database is named.

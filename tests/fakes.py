@@ -18,6 +18,7 @@ from service.domain.errors import (
     ObjectMissing,
     WriteForbidden,
 )
+from tests.fake_endpoints import slice_of_pods, slice_ports
 from tests.fake_ports import NodePorts
 from tests.fake_rules import Key, carry_over, check_preconditions, defaulted, validate
 
@@ -41,7 +42,7 @@ class FakeCluster:
         self.away = False
         self.calls: list[Call] = []
         self._services: dict[Key, Document] = {}
-        self._slices: dict[Key, Document] = {}
+        self._slices: dict[Key, Document] = {}  # by the Service's key, without ports
         self._nodes: dict[str, Document] = {}
         self._namespaces: dict[str, bool] = {}
         self._refusals: dict[str, deque[Exception]] = {}
@@ -54,7 +55,8 @@ class FakeCluster:
 
     def services(self) -> list[Document]:
         self._enter("services")
-        return [_as_item(service) for service in self._services.values()]
+        with self._lock:
+            return [_as_item(service) for service in self._services.values()]
 
     def service(self, namespace: str, name: str) -> Document | None:
         self._enter("service", namespace, name)
@@ -62,7 +64,12 @@ class FakeCluster:
 
     def endpoint_slices(self) -> list[Document]:
         self._enter("endpoint_slices")
-        return [_as_item(item) for item in self._slices.values()]
+        with self._lock:
+            return [
+                _as_item(piece | {"ports": slice_ports(self._services[key])})
+                for key, piece in self._slices.items()
+                if key in self._services
+            ]
 
     def nodes(self) -> list[Document]:
         self._enter("nodes")
@@ -116,23 +123,12 @@ class FakeCluster:
         del self._nodes[name]
 
     def add_endpoints(self, namespace: str, service: str, ready: int = 1, unready: int = 0) -> None:
-        """Give a Service that many endpoints, in place of those it had."""
-        name = f"{service}-fake1"
-        self._slices[namespace, name] = {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "namespace": namespace,
-                "name": name,
-                "labels": {"kubernetes.io/service-name": service},
-                "resourceVersion": self._next_version(),
-            },
-            "addressType": "IPv4",
-            "endpoints": [
-                {"addresses": [f"192.0.2.{number + 1}"], "conditions": {"ready": number < ready}}
-                for number in range(ready + unready)
-            ],
-        }
+        """Let pods run that a Service of that name selects, in place of those there were.
+
+        As with the real controller there is a slice only while there is the Service, now or later.
+        """
+        version = self._next_version()
+        self._slices[namespace, service] = slice_of_pods(namespace, service, ready, unready, version)
 
     def add_service(self, service: Document, manager: str = "kubectl-create") -> Document:
         """Create a Service as somebody else."""

@@ -1,8 +1,8 @@
 """What the reconciler needs of a cluster, as a protocol: three fenced writes and four reads.
 
-Everything is raw JSON (dicts) in and out, no models. Each write is fenced by the apiserver itself (design.md §7):
-a create is a POST and never an upsert, a change is a PUT with uid and resourceVersion, a delete carries both as
-preconditions. Every call ends within ``CALL_TIMEOUT``.
+Everything is raw JSON (dicts) in and out, no models. Each write is fenced by the apiserver itself (design.md
+§7): a create is a POST and never an upsert, a change is a PUT with uid and resourceVersion, a delete carries
+both as preconditions. Every call ends within ``CALL_TIMEOUT``.
 """
 
 from typing import Protocol
@@ -14,7 +14,10 @@ CALL_TIMEOUT_SECONDS = 4.0
 
 
 class Gateway(Protocol):
-    """One cluster. Every method may raise ``ClusterAway``: no answer in time, 5xx or 429; a write's outcome is unknown."""
+    """One cluster.
+
+    Every method may raise ``ClusterAway``: no answer in time, 5xx or 429; a write's outcome is unknown then.
+    """
 
     def services(self) -> list[Document]:
         """Return every Service of the cluster."""
@@ -33,7 +36,8 @@ class Gateway(Protocol):
 
         Raises:
             ObjectExists: the name is in use (409).
-            PortAllocated: "provided port is already allocated"; also when the name exists and holds that port.
+            PortAllocated: "provided port is already allocated"; also when the name exists and holds that
+                port.
             ObjectMissing: the namespace is not there (404).
             WriteForbidden: RBAC, quota, a terminating namespace or an admission webhook (403).
             WriteRefused: any other 4xx.

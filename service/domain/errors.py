@@ -41,7 +41,7 @@ class WharfingerError(Exception):
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """Return what a program may want to read: JSON-ready values, added to the problem document."""
+        """Return what a program may want to read: JSON values and times, added to the problem document."""
         return {}
 
 
@@ -144,7 +144,7 @@ class NodePortTaken(Conflict):
         who = f"{owner.namespace}/{owner.name}{whose}"
         when = f" until {until:%Y-%m-%dT%H:%M:%SZ}" if until else ""
         super().__init__(
-            f"Node port {port} is {state} by {who}{when}. "
+            f"Node port {port} belongs to {who} ({state}{when}). "
             "Leave node_port out and a free one is chosen for you."
         )
         self.port, self.owner, self.state, self.until, self.pointer = port, owner, state, until, pointer
@@ -183,7 +183,7 @@ class EnvironmentTaken(Conflict):
 
     def __init__(self, namespace: str, environment: str, wanted: str) -> None:
         super().__init__(
-            f"Namespace {namespace} is {environment}, not {wanted}: the environment belongs to the namespace, "
+            f"Namespace {namespace} is {environment}, not {wanted}: it belongs to the namespace, "
             f"whichever team uses it. Add the team with ={environment}."
         )
 
@@ -245,6 +245,9 @@ class ClusterError(WharfingerError):
     code = "cluster"
     reason: ClassVar[str] = "ClusterError"
     retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.replace("\0", "\N{REPLACEMENT CHARACTER}"))  # PostgreSQL can store no NUL
 
 
 class ClusterAway(ClusterError):

@@ -153,8 +153,9 @@ class Spec:
                 "ports": tuple(ServicePort(**port) for port in fields["ports"]),
             },
             not_before=not_before,
-            load_balancer=balancer
-            and LoadBalancer(
+            load_balancer=None
+            if balancer is None
+            else LoadBalancer(
                 class_=balancer.get("class"),
                 source_ranges=tuple(balancer.get("source_ranges", ())),
                 allocate_node_ports=balancer.get("allocate_node_ports", False),
@@ -281,8 +282,8 @@ class Revision:
 class Sync:
     """What the worker alone knows of an exposure.
 
-    ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and ``reason`` are
-    about: ``revision N`` or ``removal``.
+    ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
+    ``reason`` are about: ``revision N`` or ``removal``.
     """
 
     state: SyncState = SyncState.NONE
@@ -349,8 +350,8 @@ class PortClaim:
 class ClusterView:
     """What the worker last saw of a cluster: usable node addresses, and when it looked.
 
-    ``problem``: why the cluster cannot be read since then, None when it can. ``change_count`` grows with every change
-    that a reader can see.
+    ``problem``: why the cluster cannot be read since then, None when it can. ``change_count`` grows with
+    every change that a reader can see.
     """
 
     node_addresses: tuple[str, ...] = ()

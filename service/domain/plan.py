@@ -11,8 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.domain.exposure import Document, SyncState
-from service.domain.manifest import Mark, differs
-
+from service.domain.manifest import Mark, differs, with_mark
 
 FOREIGN_OWNER = "ForeignOwner"
 """The reason of a failure: somebody else's Service has the name."""
@@ -33,8 +32,9 @@ class Ref:
 class Desired:
     """What was approved for one key.
 
-    ``manifest`` is complete but for the mark; None: nothing is to be there. ``next_attempt_at`` and ``failure`` (its
-    reason) hold for ``tried_aim`` alone: a new aim never waits for the failures of an old one.
+    ``manifest`` is complete but for the mark; None: nothing is to be there. ``next_attempt_at`` and
+    ``failure`` (its reason) hold for ``tried_aim`` alone: a new aim never waits for the failures of an old
+    one.
     """
 
     exposure_id: UUID
@@ -44,6 +44,7 @@ class Desired:
     not_before: datetime | None
     sync_state: SyncState
     sync_revision: int | None
+    is_live: bool
     uid: str | None
     create_tokens: tuple[str, ...]
     tried_aim: str | None
@@ -63,20 +64,22 @@ class Desired:
 
     def is_same_wish(self, other: "Desired | None") -> bool:
         """Return whether nothing that a write depends on has changed since this was read."""
-        return other is not None and (self.aim, self.digest, self.uid, self.create_tokens) == (
-            other.aim,
-            other.digest,
-            other.uid,
-            other.create_tokens,
+        return other is not None and (
+            (self.aim, self.digest, self.manifest, self.uid, self.create_tokens)
+            == (other.aim, other.digest, other.manifest, other.uid, other.create_tokens)
         )
 
     def owns(self, observed: "Observed") -> bool:
-        """Return whether a Service is ours (design.md §1): mark and uid, or mark and the token of an open create."""
+        """Return whether a Service is ours: by its uid, or by the mark with an open create's token.
+
+        A known uid is enough: whoever strips the mark by hand makes drift, not a stranger that serves on. A
+        token may be open beside it: an earlier create's, whose answer was lost, and which arrives at last.
+        """
+        if self.uid is not None and observed.uid == self.uid:
+            return True
         mark = Mark.of(observed.service)
         if mark is None or mark.exposure_id != self.exposure_id:
             return False
-        if self.uid is not None:
-            return observed.uid == self.uid
         return mark.create_token in self.create_tokens
 
     def marked(self, create_token: str) -> Mark:
@@ -144,7 +147,7 @@ class Report(Action):
 
 
 def plan(desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: datetime) -> Iterator[Action]:
-    """Yield what makes the cluster match; nothing for a key that is in sync, resting after a failure or not due.
+    """Yield what makes the cluster match; nothing for a key that is in sync, resting or not due.
 
     Services without a desired side are not looked at: what is not ours is never touched.
     """
@@ -177,9 +180,7 @@ def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime) -> 
 def _compare(ref: Ref, want: Desired, mine: Observed) -> Action | None:
     assert want.manifest is not None
     mark = Mark.of(mine.service)
-    if mark is None or mark.revision != want.revision or mark.digest != want.digest:
-        return Replace(ref, "revised")
-    if differs(mine.service, want.manifest):
-        return Replace(ref, "drift")
     settled = want.sync_state is SyncState.IN_SYNC and want.sync_revision == want.revision
-    return None if settled and want.uid else Confirm(ref, "applied")
+    if mark is None or differs(mine.service, with_mark(want.manifest, want.marked(mark.create_token))):
+        return Replace(ref, "drift" if want.is_live else "revised")
+    return None if settled and want.uid == mine.uid else Confirm(ref, "applied")

@@ -45,6 +45,6 @@ class Pool:
             ValueError: it is no such range.
         """
         first, dash, last = text.partition("-")
-        if not (dash and first.isdecimal() and last.isdecimal()):
+        if not (dash and text.isascii() and first.isdecimal() and last.isdecimal()):
             raise ValueError(f"a node port range is written FIRST-LAST, not {text!r}")
         return cls(int(first), int(last))

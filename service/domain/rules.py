@@ -1,8 +1,7 @@
 """Rules of a specification that look at more than one field. Each broken one is a fault with its pointer.
 
 They work on what could be read: a field that is faulty by itself is missing here, and whatever needs it is
-    not
-judged. So a caller sees every fault at once, and none that only follows from another.
+not judged. So a caller sees every fault at once, and none that only follows from another.
 """
 
 from collections import Counter

@@ -8,6 +8,7 @@ from datetime import datetime
 from shlex import quote
 
 from service.domain.exposure import (
+    ClaimState,
     Decision,
     Document,
     Exposure,
@@ -18,6 +19,7 @@ from service.domain.exposure import (
     Revision,
     SyncState,
 )
+from service.domain.plan import FOREIGN_OWNER
 
 SETTLED = (
     Decision.LIVE,
@@ -76,7 +78,8 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
     )
     needs_requester = sync.reason == "NodePortTaken" and not sync.retryable
     scheduled = bool(approved and approved.spec.not_before and now < approved.spec.not_before)
-    degraded = _effective_state(record) in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
+    state = _effective_state(record)
+    degraded = state in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
     words = {
         "Ended": exposure.ended_at is not None,
         "Ending": exposure.intent is Intent.ABSENT,
@@ -84,7 +87,7 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
         "NeedsRequester": needs_requester,
         "AwaitingApproval": pending is not None and live is None and approved is None,
         "Scheduled": scheduled and live is None,
-        "Applying": (live is None and not degraded) or sync.state is SyncState.APPLYING,
+        "Applying": (live is None and not degraded) or state is SyncState.APPLYING,
         "Degraded": degraded or readiness(record) != "ready",
         "ActiveChangePending": pending is not None or approved is not None,
     }
@@ -94,6 +97,17 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
 def _effective_state(record: ExposureRecord) -> SyncState:
     """Return the sync state; unknown while the cluster cannot be read, whatever was done before."""
     return SyncState.UNKNOWN if record.view.problem else record.sync.state
+
+
+def _in_cluster(record: ExposureRecord) -> Revision | None:
+    """Return the live revision when the cluster has its Service, as far as the worker knows.
+
+    It has none once that was missed (a known Service has a uid), nor while somebody else's has the name: an
+    address shown then would lead to a stranger.
+    """
+    sync = record.sync
+    is_foreign = sync.state is SyncState.FAILED and sync.reason == FOREIGN_OWNER
+    return None if sync.uid is None or is_foreign else record.newest(Decision.LIVE)
 
 
 def _conditions(record: ExposureRecord) -> Iterator[Document]:
@@ -136,14 +150,17 @@ def _allocated(record: ExposureRecord) -> Document:
         return _condition(
             "Allocated", True, "NothingNeeded", "It takes no node port.", revision.created_at, revision.number
         )
-    claims = {claim.port: claim for claim in record.claims if claim.state.value in ("held", "bound")}
-    missing = sorted(numbers - claims.keys())
-    since = max((c.changed_at for c in claims.values()), default=revision.created_at)
+    claims = [claim for claim in record.claims if claim.port in numbers]
+    claimed = {c.port: c.state for c in claims if c.state in (ClaimState.HELD, ClaimState.BOUND)}
+    missing = sorted(numbers - claimed.keys())
     if missing:
-        message = f"Node ports {missing} are not held (any more)."
+        since = record.exposure.ended_at or max((c.changed_at for c in claims), default=revision.created_at)
+        message = f"Node ports {', '.join(map(str, missing))} are not held (any more)."
         return _condition("Allocated", False, "Released", message, since, revision.number)
-    listed = ", ".join(f"{claim.port} {claim.state}" for claim in claims.values())
-    return _condition("Allocated", True, "InLedger", f"Node ports: {listed}.", since, revision.number)
+    listed = ", ".join(f"{port} {state}" for port, state in sorted(claimed.items()))
+    message = f"Node ports: {listed}."
+    # Held since the request was made: that a hold became bound meanwhile is no change of this condition.
+    return _condition("Allocated", True, "InLedger", message, revision.created_at, revision.number)
 
 
 def _applied(record: ExposureRecord) -> Document:
@@ -161,24 +178,30 @@ def _applied(record: ExposureRecord) -> Document:
         SyncState.UNKNOWN: (None, "ClusterAway", _away(record)),
     }
     status, reason, message = words[state]
-    if state is not SyncState.UNKNOWN:
+    since = sync.changed_at or exposure.created_at
+    if state is SyncState.UNKNOWN:
+        since = record.view.seen_at or since
+    else:
         reason, message = sync.reason or reason, sync.message or message
-    return _condition("Applied", status, reason, message, sync.changed_at or exposure.created_at, generation)
+    return _condition("Applied", status, reason, message, since, generation)
 
 
 def _away(record: ExposureRecord) -> str:
     seen = record.view.seen_at
     since = f"since {seen:%Y-%m-%dT%H:%M:%SZ}" if seen else "and never could be"
-    return f"The cluster cannot be read {since}; the worker goes on trying. {record.view.problem or ''}".rstrip()
+    problem = record.view.problem or ""
+    return f"The cluster cannot be read {since}; the worker goes on trying. {problem}".rstrip()
 
 
 def _ready(record: ExposureRecord) -> Document:
     sync = record.sync
     since = sync.ready_changed_at or sync.changed_at or record.exposure.created_at
     generation = sync.revision or 0
-    if record.newest(Decision.LIVE) is None or sync.state is SyncState.REMOVED:
-        return _condition("Ready", False, "NotApplied", "There is no live revision.", since, generation)
+    if _in_cluster(record) is None:
+        message = "The cluster has no Service of a live revision."
+        return _condition("Ready", False, "NotApplied", message, since, generation)
     if record.view.problem:
+        since = record.view.seen_at or since
         return _condition("Ready", None, "ClusterAway", _away(record), since, generation)
     word = readiness(record)
     reason, message = {
@@ -192,18 +215,18 @@ def _ready(record: ExposureRecord) -> Document:
 def _compliant(record: ExposureRecord) -> Document:
     """Return that nothing is judged: there are no policies yet, and an unknown must not look like a yes."""
     message = "This release has no policies: each request is judged by its reviewer."
-    return _condition("Compliant", None, "NoPolicies", message, record.exposure.created_at, record.exposure.generation)
+    exposure = record.exposure
+    return _condition("Compliant", None, "NoPolicies", message, exposure.created_at, exposure.generation)
 
 
 def access(record: ExposureRecord) -> list[Document]:
     """Return for each port of the live revision ``{port, protocol, name, addresses[], commands[]}``.
 
-    Addresses are ready to use (``host:port``), commands ready to paste; empty while nothing is live or
-    suspended.
+    Addresses are ready to use (``host:port``), commands ready to paste. Empty while nothing of ours is there
+    to answer, or is not to stay.
     """
-    live = record.newest(Decision.LIVE)
-    gone = record.exposure.intent is not Intent.PRESENT or record.sync.state is SyncState.REMOVED
-    if live is None or gone:
+    live = _in_cluster(record)
+    if live is None or record.exposure.intent is not Intent.PRESENT:
         return []
     return [
         {

@@ -1,6 +1,7 @@
-"""How long a failing exposure rests: doubling, capped, with jitter, so that a hot loop never fills the apiserver.
+"""How long a failing exposure rests: doubling, capped, with jitter: no hot loop ever fills the apiserver.
 
-A rejected create still writes the node port bitmap; one client that retried at once kept a server from starting.
+A rejected create still writes the node port bitmap; one client that retried at once kept a server from
+starting.
 Source: k/k#130377.
 """
 

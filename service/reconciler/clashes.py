@@ -10,10 +10,21 @@ from service.reconciler.recording import Failure
 def explain_foreign(service: Document) -> str:
     """Return who has the name, and what to do."""
     metadata = service["metadata"]
-    makers = ", ".join(dict.fromkeys(entry.get("manager", "?") for entry in metadata.get("managedFields") or ()))
+    makers = ", ".join(
+        dict.fromkeys(entry.get("manager", "?") for entry in metadata.get("managedFields") or ())
+    )
     return (
         f"Service {metadata['namespace']}/{metadata['name']} exists and was not made by Wharfinger"
-        f"{f' (written by {makers})' if makers else ''}. It is left alone: remove it there, or ask under another name."
+        f"{f' (written by {makers})' if makers else ''}. "
+        "It is left alone: remove it, or ask under another name."
+    )
+
+
+def explain_changed(paths: Iterable[str]) -> str:
+    """Return which fields the cluster changed while it took a write, and who can do something about it."""
+    return (
+        f"The cluster took it and changed {', '.join(paths)}, so it is not what was approved. "
+        "Something there rewrites Services (a mutating webhook?): ask who runs it. It is tried again."
     )
 
 
@@ -30,8 +41,9 @@ def explain_taken_port(services: Iterable[Document], want: Desired) -> Failure:
         for number in _numbers(service) & wanted
     }
     if not owners:
-        numbers = ", ".join(map(str, sorted(wanted)))
-        return Failure("NodePortTaken", f"The cluster says that node port {numbers} is taken, and no Service has it.")
+        numbers = " or ".join(map(str, sorted(wanted)))
+        message = f"The cluster says that node port {numbers} is taken, but no Service has it."
+        return Failure("NodePortTaken", f"{message} It is tried again.")
     listed = ", ".join(f"node port {number} by Service {owner}" for number, owner in sorted(owners.items()))
     asked = set(owners) & set(want.asked_ports)
     hint = "Ask again without node_port, or for another one." if asked else "It is tried again."

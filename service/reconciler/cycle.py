@@ -1,12 +1,12 @@
 """One look at one cluster, and what follows from it: observe, desire, plan, act, record.
 
-Observed before the desired state is read, so that a Service applied in between never looks like one of nobody's.
+Observed before the desired state is read, so that a Service applied in between never looks like nobody's.
 """
 
 import logging
 
 from service.cluster.gateway import Gateway
-from service.domain.errors import ClusterError
+from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
 from service.domain.plan import plan
 from service.reconciler.desire import desired_of, ref_of
@@ -34,22 +34,39 @@ def run_cycle(cluster: str, gateway: Gateway, edge: Edge) -> int:
     with edge.transaction() as session:
         sync.record_view(session, cluster, observation.node_addresses, edge.now())
         records = exposures.unsettled(session, cluster)
-    desired = {ref_of(record): want for record in records if (want := desired_of(record))}
     executor = Executor(gateway, edge)
-    actions = list(plan(desired, observation.services, edge.now()))
-    for action in actions:
-        executor.execute(action, desired[action.ref], observation.services.get(action.ref))
-    for record in records:
+    return sum(_settle(record, observation, executor, edge) for record in sorted(records, key=ref_of))
+
+
+def _settle(record: ExposureRecord, observation: Observation, executor: Executor, edge: Edge) -> int:
+    """Do what one exposure needs; return how many actions that took. A fault in it is never another one's.
+
+    Raises:
+        Unavailable: without a database there is nothing to go on with.
+    """
+    actions = 0
+    try:
+        want = desired_of(record)
+        if want is not None:
+            for action in plan({ref_of(record): want}, observation.services, edge.now()):
+                actions += 1
+                executor.execute(action, want, observation.services.get(action.ref))
         _record_readiness(record, observation, edge)
-    return len(actions)
+    except Unavailable:
+        raise
+    except Busy as error:
+        log.warning("row is busy", extra={"exposure_id": str(record.exposure.id), "answer": str(error)})
+    except Exception:
+        log.exception("exposure failed unexpectedly", extra={"exposure_id": str(record.exposure.id)})
+    return actions
 
 
 def _record_readiness(record: ExposureRecord, observation: Observation, edge: Edge) -> None:
-    """Write down how many endpoints serve an exposure, and where its load balancer answers, when that has changed."""
+    """Write down how many endpoints serve an exposure and where its balancer answers, when it changed."""
     service = observation.services.get(ref_of(record))
     if service is None or record.sync.uid != service.uid:
         return
     ready, addresses = observation.ready_endpoints(service), ingress(service)
     if (ready, addresses) != (record.sync.ready_endpoints, record.sync.ingress):
         with edge.transaction() as session:
-            sync.record_readiness(session, record.exposure.id, edge.now(), ready, addresses)
+            sync.record_readiness(session, record.exposure.id, service.uid, edge.now(), ready, addresses)

@@ -14,8 +14,8 @@ def ref_of(record: ExposureRecord) -> Ref:
 def desired_of(record: ExposureRecord) -> Desired | None:
     """Return what the cluster is to have for an exposure, None when nobody has approved anything yet.
 
-    The newest approved revision goes before the live one; absent means that nothing is to be there, whatever was
-    approved.
+    The newest approved revision goes before the live one; absent means that nothing is to be there, whatever
+    was approved.
     """
     if record.exposure.ended_at is not None:
         return None
@@ -34,6 +34,7 @@ def desired_of(record: ExposureRecord) -> Desired | None:
         not_before=revision.spec.not_before,
         sync_state=sync.state,
         sync_revision=sync.revision,
+        is_live=revision.decision is Decision.LIVE,
         uid=sync.uid,
         create_tokens=sync.create_tokens,
         tried_aim=sync.aim,

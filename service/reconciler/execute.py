@@ -1,16 +1,25 @@
 """Perform one planned action: look again under the lock, call the cluster, write down what came of it.
 
-The three writes are fenced by the apiserver itself (design.md §7): a create is a POST, so it never takes a foreign
-object over; a change is a PUT with the uid and resourceVersion just read; a delete carries both as preconditions.
+The three writes are fenced by the apiserver itself (design.md §7): a create is a POST, so it never takes a
+foreign object over; a change is a PUT with the uid and resourceVersion just read; a delete carries both as
+preconditions.
 """
 
 import logging
 from collections.abc import Callable, Mapping
 
 from service.cluster.gateway import Gateway
-from service.domain.errors import ClusterAway, ClusterError, ObjectChanged, ObjectExists, ObjectMissing, PortAllocated
-from service.domain.exposure import Decision
-from service.domain.manifest import Mark, merged, with_mark
+from service.domain.errors import (
+    ClusterAway,
+    ClusterError,
+    ObjectChanged,
+    ObjectExists,
+    ObjectMissing,
+    PortAllocated,
+    WharfingerError,
+)
+from service.domain.exposure import Decision, Document, ExposureRecord
+from service.domain.manifest import Mark, differs, merged, with_mark
 from service.domain.plan import (
     FOREIGN_OWNER,
     Action,
@@ -25,14 +34,16 @@ from service.domain.plan import (
     Settle,
 )
 from service.reconciler import recording
-from service.reconciler.clashes import explain_foreign, explain_taken_port
+from service.reconciler.clashes import explain_changed, explain_foreign, explain_taken_port
 from service.reconciler.edge import Edge
 from service.reconciler.recording import Failure
 
 log = logging.getLogger(__name__)
 
 SEND_WITHIN_SECONDS = 5.0
-"""No call starts later than this after the look that it follows from: a process that was stopped meanwhile looks again."""
+"""No create starts later than this after its look: a process that was stopped meanwhile looks again."""
+
+UNFORESEEN = Failure("Unexpected", "A fault of the worker itself; its log tells more. It is tried again.")
 
 Act = Callable[[Action, Desired, Observed | None], None]
 
@@ -53,33 +64,50 @@ class Executor:
         }
 
     def execute(self, action: Action, want: Desired, have: Observed | None) -> None:
-        """Do one action; whatever the cluster answers ends in the ledger, never in an exception."""
-        facts = {"exposure_id": str(want.exposure_id), "action": type(action).__name__, "reason": action.reason}
+        """Do one action; whatever the cluster answers ends in the ledger, never in an exception.
+
+        Raises:
+            Busy, Unavailable: the database.
+        """
+        facts = {
+            "exposure_id": str(want.exposure_id),
+            "action": type(action).__name__,
+            "reason": action.reason,
+        }
         log.info("acting", extra=facts)
         try:
             self._acts[type(action)](action, want, have)
         except ClusterError as error:
             self._fail(want, _failure_of(error))
+        except WharfingerError:
+            raise
+        except Exception:
+            log.exception("action failed unexpectedly", extra=facts)
+            self._fail(want, UNFORESEEN)  # else it would be tried again at once, and for ever
 
     def _create(self, action: Action, want: Desired, _: Observed | None) -> None:
-        """Make the Service. Its random token is stored before it is sent, so that a lost answer can be told from a theft."""
+        """Make the Service. Its random token is stored before: a lost answer can be told from a theft.
+
+        That one we knew is gone, or that a lost one has not arrived, is believed only after a direct read:
+        the look may be older than what another worker did.
+        """
         assert want.manifest is not None
-        begun, now = self._edge.monotonic(), self._edge.now()
-        token = self._edge.entropy(16).hex()
-        with self._edge.transaction() as session:
-            tokens = [*want.create_tokens, token]
-            values = {"uid": None, "create_tokens": tokens, "create_sent_at": now, "revision": want.revision}
-            record = recording.begin(session, want, now, **values)
-            obstacle = record and recording.obstacle(session, record, want, now)
-        if record is None:
+        if (want.uid or want.create_tokens) and self._ours(action.ref, want) is not None:
             return
-        if obstacle is not None:
-            self._fail(want, obstacle, spent=token)
+        begun = self._edge.monotonic()
+        token = self._edge.entropy(16).hex()
+        known = {
+            "uid": None,
+            "create_tokens": [*want.create_tokens, token],
+            "create_sent_at": self._edge.now(),
+        }
+        if self._prepare(want, spent=token, **known) is None:
             return
         if self._edge.monotonic() - begun > SEND_WITHIN_SECONDS:
             return
+        sent = with_mark(want.manifest, want.marked(token))
         try:
-            stored = self._gateway.create(with_mark(want.manifest, want.marked(token)))
+            stored = self._gateway.create(sent)
         except (ObjectExists, PortAllocated) as error:
             self._clash(action.ref, want, error, token)
         except ClusterAway as error:
@@ -87,14 +115,15 @@ class Executor:
         except ClusterError as error:
             self._fail(want, _failure_of(error), spent=token)
         else:
-            self._applied(want, Observed(stored), action.reason)
+            self._written(want, stored, sent, action.reason)
 
     def _clash(self, ref: Ref, want: Desired, error: ClusterError, token: str) -> None:
-        """Find out who has the name or the port. An earlier create of ours that had seemed lost is no clash."""
+        """Find out who has the name or the port. A lost create of ours, or another worker's, is no clash."""
         found = self._gateway.service(ref.namespace, ref.name)
-        if found is not None and want.owns(Observed(found)):
-            return  # the next look confirms it
         if found is not None:
+            with self._edge.transaction() as session:
+                if recording.recognised(session, want, Observed(found), token, self._edge.now()):
+                    return  # the next look confirms it
             failure = Failure(FOREIGN_OWNER, explain_foreign(found))
         elif isinstance(error, PortAllocated):
             failure = explain_taken_port(self._gateway.services(), want)
@@ -104,26 +133,22 @@ class Executor:
 
     def _replace(self, action: Action, want: Desired, _: Observed | None) -> None:
         assert want.manifest is not None
-        now = self._edge.now()
-        with self._edge.transaction() as session:
-            record = recording.begin(session, want, now, revision=want.revision)
-            obstacle = record and recording.obstacle(session, record, want, now)
-        if record is None:
+        record = self._prepare(want)
+        current = self._ours(action.ref, want) if record else None
+        if record is None or current is None:
             return
-        if obstacle is not None:
-            self._fail(want, obstacle)
-            return
-        current = self._ours(action.ref, want)
-        mark = current and Mark.of(current.service)
-        if current is None or mark is None:
-            return
-        live = record.newest(Decision.LIVE)
-        wanted = with_mark(want.manifest, want.marked(mark.create_token))
+        mark, live = Mark.of(current.service), record.newest(Decision.LIVE)
+        token = mark.create_token if mark else self._edge.entropy(16).hex()  # the mark may have been stripped
+        wanted = with_mark(want.manifest, want.marked(token))
         try:
-            stored = self._gateway.replace(merged(current.service, wanted, live and live.manifest))
+            stored = self._gateway.replace(merged(current.service, wanted, live.manifest if live else None))
         except ObjectChanged:
             return  # somebody was faster: look again
-        self._applied(want, Observed(stored), action.reason)
+        except PortAllocated:
+            others = (service for service in self._gateway.services() if Observed(service).ref != action.ref)
+            self._fail(want, explain_taken_port(others, want))
+            return
+        self._written(want, stored, wanted, action.reason)
 
     def _delete(self, action: Action, want: Desired, have: Observed | None) -> None:
         with self._edge.transaction() as session:
@@ -151,14 +176,37 @@ class Executor:
         assert have is not None
         self._applied(want, have, action.reason)
 
-    def _report(self, _: Action, want: Desired, have: Observed | None) -> None:
-        assert have is not None
-        self._fail(want, Failure(FOREIGN_OWNER, explain_foreign(have.service)))
+    def _report(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Say that a stranger has the name, after a direct read: another worker may have made a new one."""
+        found = self._gateway.service(action.ref.namespace, action.ref.name)
+        if found is not None and not want.owns(Observed(found)):
+            self._fail(want, Failure(FOREIGN_OWNER, explain_foreign(found)))
+
+    def _prepare(self, want: Desired, spent: str | None = None, **values: object) -> ExposureRecord | None:
+        """Look again, bind the ports, write down what is tried; None: it must not be sent."""
+        now = self._edge.now()
+        with self._edge.transaction() as session:
+            record = recording.begin(session, want, now, revision=want.revision, **values)
+            obstacle = recording.obstacle(session, record, want, now) if record else None
+        if obstacle is not None:
+            self._fail(want, obstacle, spent)
+            return None
+        return record
 
     def _ours(self, ref: Ref, want: Desired) -> Observed | None:
         """Read the Service directly; None: it is not there, or not ours."""
         found = self._gateway.service(ref.namespace, ref.name)
         return Observed(found) if found is not None and want.owns(Observed(found)) else None
+
+    def _written(self, want: Desired, stored: Document, sent: Document, reason: str) -> None:
+        """Write down a write that was taken. What the cluster changed on the way is not what was approved."""
+        changed = differs(stored, sent)
+        if not changed:
+            self._applied(want, Observed(stored), reason)
+            return
+        with self._edge.transaction() as session:
+            recording.met(session, want, Observed(stored), self._edge.now())
+        self._fail(want, Failure("ChangedByCluster", explain_changed(changed)))
 
     def _applied(self, want: Desired, stored: Observed, reason: str) -> None:
         with self._edge.transaction() as session:

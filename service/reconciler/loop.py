@@ -1,7 +1,7 @@
 """The worker: one thread a cluster, woken by the database, and by the clock when no word comes.
 
-A wake-up says only that there is something to look at; what is to be done comes from looking. So a lost or a doubled
-one does no harm, and any number of them costs one look.
+A wake-up says only that there is something to look at; what is to be done comes from looking. So a lost or a
+doubled one does no harm, and any number of them costs one look.
 """
 
 import logging
@@ -25,6 +25,12 @@ Wakeups = Callable[[float], Collection[str]]
 CLUSTERS_SECONDS = 5.0
 """How often the list of clusters is read, besides at every wake-up for a cluster that is not known yet."""
 
+LISTEN_SECONDS = 0.5
+"""How long one wait for word lasts, so that a stop is noticed and a new cluster is found in time."""
+
+SOON_SECONDS = 0.2
+"""The next look after one that acted: by then the cluster has made the endpoints of what is new."""
+
 
 class Worker:
     """Keeps every cluster of the ledger true until it is stopped."""
@@ -35,6 +41,7 @@ class Worker:
         self._wakeups = wakeups
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
+        self._clusters: dict[str, identities.Cluster] = {}
         self._wakes: dict[str, threading.Event] = {}
         self._threads: list[threading.Thread] = []
 
@@ -44,20 +51,26 @@ class Worker:
 
     def run(self) -> None:
         """Work until ``stop``; return when every thread has ended."""
-        next_look = 0.0
+        try:
+            self._listen()
+        finally:  # no thread goes on without anybody who listens
+            self._stopping.set()
+            for wake in self._wakes.values():
+                wake.set()
+            for thread in self._threads:
+                thread.join()
+
+    def _listen(self) -> None:
+        next_look = self._edge.monotonic()
         while not self._stopping.is_set():
             if self._edge.monotonic() >= next_look:
                 self._start_clusters()
                 next_look = self._edge.monotonic() + CLUSTERS_SECONDS
-            for cluster in self._wakeups(self._poll_seconds):
+            for cluster in self._wakeups(min(self._poll_seconds, LISTEN_SECONDS)):
                 if cluster not in self._wakes:
                     self._start_clusters()
                 if cluster in self._wakes:
                     self._wakes[cluster].set()
-        for wake in self._wakes.values():
-            wake.set()
-        for thread in self._threads:
-            thread.join()
 
     def _start_clusters(self) -> None:
         try:
@@ -66,29 +79,39 @@ class Worker:
         except WharfingerError as error:
             log.warning("database does not answer", extra={"answer": str(error)})
             return
+        except Exception:
+            log.exception("clusters cannot be read")
+            return
         for cluster in clusters:
+            self._clusters[cluster.name] = cluster
             if cluster.name not in self._wakes:
                 self._wakes[cluster.name] = threading.Event()
-                thread = threading.Thread(target=self._keep, args=(cluster,), name=f"cluster-{cluster.name}")
+                thread = threading.Thread(
+                    target=self._keep, args=(cluster.name,), name=f"cluster-{cluster.name}"
+                )
                 self._threads.append(thread)
                 thread.start()
 
-    def _keep(self, cluster: identities.Cluster) -> None:
+    def _keep(self, name: str) -> None:
         """Look at one cluster again and again. Whatever goes wrong, the next look begins anew."""
-        wake = self._wakes[cluster.name]
+        wake, opened = self._wakes[name], self._clusters[name]
         gateway: Gateway | None = None
-        log.info("cluster taken", extra={"cluster": cluster.name})
+        log.info("cluster taken", extra={"cluster": name})
         while not self._stopping.is_set():
-            wake.clear()
+            acted = 0
             try:
-                gateway = gateway or self._open(cluster)
+                if self._clusters[name].context != opened.context:
+                    gateway = None
+                opened = self._clusters[name]
+                gateway = gateway or self._open(opened)
                 if gateway is not None:
-                    run_cycle(cluster.name, gateway, self._edge)
+                    acted = run_cycle(name, gateway, self._edge)
             except WharfingerError as error:
-                log.warning("look failed", extra={"cluster": cluster.name, "answer": str(error)})
+                log.warning("look failed", extra={"cluster": name, "answer": str(error)})
             except Exception:
-                log.exception("look failed unexpectedly", extra={"cluster": cluster.name})
-            wake.wait(self._poll_seconds)
+                log.exception("look failed unexpectedly", extra={"cluster": name})
+            wake.wait(min(self._poll_seconds, SOON_SECONDS) if acted else self._poll_seconds)
+            wake.clear()  # before the next look, and before its check for a stop: no word is lost
 
     def _open(self, cluster: identities.Cluster) -> Gateway | None:
         try:

@@ -1,4 +1,4 @@
-"""What a cluster has, in the product's words: Services by key, ready endpoints, load balancer and node addresses."""
+"""What a cluster has, in the product's words: Services by key, endpoints, and where they are reached."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,9 @@ class Observation:
         """
         slices = self.slices.get(service.ref, ())
         ports = service.service["spec"].get("ports") or ()
-        return min((_serving(slices, port.get("name", ""), port.get("protocol", "TCP")) for port in ports), default=0)
+        return min(
+            (_serving(slices, port.get("name", ""), port.get("protocol", "TCP")) for port in ports), default=0
+        )
 
 
 def observe(gateway: Gateway) -> Observation:
@@ -49,7 +51,7 @@ def observe(gateway: Gateway) -> Observation:
 
 
 def node_addresses(nodes: Iterable[Document]) -> tuple[str, ...]:
-    """Return where node ports answer: of each ready, schedulable node its external addresses, else its internal ones."""
+    """Return where node ports answer: a ready, schedulable node's external addresses, else its internal."""
     found: set[str] = set()
     for node in nodes:
         if (node.get("spec") or {}).get("unschedulable"):
@@ -72,7 +74,7 @@ def ingress(service: Observed) -> tuple[Document, ...]:
 
 
 def _serving(slices: Iterable[Document], name: str, protocol: str) -> int:
-    """Return how many endpoints are ready behind one port; a pod with addresses of both families counts once."""
+    """Return how many endpoints are ready behind one port; a pod with both address families counts once."""
     ready: set[str] = set()
     for piece in slices:
         ports = piece.get("ports") or ()

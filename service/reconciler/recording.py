@@ -1,27 +1,26 @@
 """What the worker writes down: before a call what it is about to do, after it what came of it.
 
-Each function takes part in the caller's transaction and locks the exposure's row first. No cluster call happens while
-one is open, so between ``begin`` and the rest anything may have changed: they look again.
+Each function takes part in the caller's transaction and locks the exposure's row first. No cluster call
+happens while one is open, so between ``begin`` and the rest anything may have changed: they look again.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.orm import Session
-
 from service.domain.exposure import Decision, Document, ExposureRecord, PrincipalKind, Revision, SyncState
 from service.domain.lifecycle import Mover, move, move_sync
-from service.domain.manifest import digest
+from service.domain.manifest import Mark, digest
 from service.domain.plan import Desired, Observed
 from service.reconciler.backoff import pause
 from service.reconciler.desire import desired_of
 from service.reconciler.observe import ingress
 from service.store import events, exposures, ports, sync
+from service.store.database import Session
 
 ACTOR: Document = {"kind": PrincipalKind.WORKER.value, "person": "worker", "acted_for": None}
 
 IN_FLIGHT = timedelta(seconds=15)
-"""How long a create whose outcome is unknown may still arrive: the call's 4 s and the apiserver's own 3 s, twice over."""
+"""How long a create of unknown outcome may still arrive: the call's 4 s, the apiserver's 3 s, twice over."""
 
 HEALED = {"missing": "recreated", "drift": "drift-healed"}
 """Event of an application that made nothing live, by the reason of its action."""
@@ -49,19 +48,21 @@ def via(current: SyncState, *path: SyncState) -> str:
 
 
 def begin(session: Session, want: Desired, now: datetime, **values: object) -> ExposureRecord | None:
-    """Lock and look again, then say what is being tried; None: what was planned is no longer what is wanted."""
+    """Lock, look again and say what is being tried; None: what was planned is no longer what is wanted."""
     record = exposures.lock(session, want.exposure_id)
     if record is None or not want.is_same_wish(desired_of(record)):
         return None
     state = SyncState.REMOVING if want.manifest is None else SyncState.APPLYING
-    attempts = record.sync.attempts + 1 if record.sync.aim == want.aim else 1
+    again = record.sync.aim == want.aim
+    if not again:  # what failed before, and how long it rests, was about something else
+        values |= {"next_attempt_at": None, "reason": None, "message": None, "retryable": True}
     sync.record(
         session,
         want.exposure_id,
         now,
         state=via(record.sync.state, state),
         aim=want.aim,
-        attempts=attempts,
+        attempts=record.sync.attempts + 1 if again else 1,
         **values,
     )
     return record
@@ -74,13 +75,15 @@ def obstacle(session: Session, record: ExposureRecord, want: Desired, now: datet
     """
     revision = revision_of(record, want)
     if digest(record.exposure.metadata, revision.spec, revision.manifest) != revision.digest:
-        message = f"Revision {revision.number} is not what was approved: its digest does not match. Nothing was sent."
+        message = f"Revision {revision.number} is not what was approved: its digest differs. Nothing is sent."
         return Failure("DigestMismatch", message, retryable=False)
     numbers = revision.allocation.numbers()
     lost = numbers - ports.bind(session, want.exposure_id, numbers, now)
     if lost:
         listed = ", ".join(map(str, sorted(lost)))
-        return Failure("NodePortTaken", f"The ledger does not hold node port {listed} for it any more.", False)
+        return Failure(
+            "NodePortTaken", f"The ledger does not hold node port {listed} for it any more.", False
+        )
     return None
 
 
@@ -89,9 +92,8 @@ def applied(session: Session, want: Desired, stored: Observed, reason: str, now:
     record = exposures.lock(session, want.exposure_id)
     if record is None or record.exposure.ended_at is not None:
         return
-    identity: dict[str, object] = {"uid": stored.uid, "create_tokens": [], "create_sent_at": None}
-    current = desired_of(record)
-    if current is None or current.aim != want.aim:  # taken back meanwhile: the next look removes it
+    identity = _identity(record, stored, now)
+    if not _still_wanted(record, want):  # taken back meanwhile: the next look removes it
         sync.record(session, want.exposure_id, now, **identity)
         return
     revision = revision_of(record, want)
@@ -120,6 +122,23 @@ def applied(session: Session, want: Desired, stored: Observed, reason: str, now:
         _tell(session, want, kind, now, uid=stored.uid, reason=reason)
 
 
+def met(session: Session, want: Desired, stored: Observed, now: datetime) -> None:
+    """Write down by which uid the Service is known, and nothing more."""
+    record = exposures.lock(session, want.exposure_id)
+    if record is not None and record.exposure.ended_at is None:
+        sync.record(session, want.exposure_id, now, **_identity(record, stored, now))
+
+
+def recognised(session: Session, want: Desired, found: Observed, spent: str, now: datetime) -> bool:
+    """Return whether what was in a create's way is ours by what the ledger knows now; the create is spent."""
+    record = exposures.lock(session, want.exposure_id)
+    current = desired_of(record) if record is not None else None
+    if record is None or current is None or not current.owns(found):
+        return False
+    sync.record(session, want.exposure_id, now, create_tokens=_without(record, spent))
+    return True
+
+
 def failed(
     session: Session, want: Desired, failure: Failure, now: datetime, jitter: float, spent: str | None
 ) -> None:
@@ -133,8 +152,12 @@ def failed(
     if record is None or record.exposure.ended_at is not None:
         return
     known = record.sync
+    if not _still_wanted(record, want):  # of no interest any more, but for what it says of the create
+        sync.record(session, want.exposure_id, now, create_tokens=_without(record, spent))
+        return
     removing = want.manifest is None
-    attempts = max(known.attempts, 1)
+    again = known.aim == want.aim
+    attempts = max(known.attempts, 1) if again else 1
     step = SyncState.REMOVING if removing else SyncState.APPLYING
     path = (step,) if failure.unknown else (step, SyncState.FAILED)
     sync.record(
@@ -149,17 +172,23 @@ def failed(
         message=failure.message,
         retryable=failure.retryable,
         still_serving=record.newest(Decision.LIVE) is not None,
-        create_tokens=[token for token in known.create_tokens if token != spent],
+        create_tokens=_without(record, spent),
     )
-    if known.reason != failure.reason:
+    if known.reason != failure.reason or not again:
         kind = "removal-failed" if removing else "apply-failed"
         _tell(
-            session, want, kind, now, reason=failure.reason, message=failure.message, retryable=failure.retryable
+            session,
+            want,
+            kind,
+            now,
+            reason=failure.reason,
+            message=failure.message,
+            retryable=failure.retryable,
         )
 
 
 def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) -> None:
-    """Write down that the Service is gone, as a direct read has just shown: its ports cool, the exposure ends.
+    """Write down that the Service is gone, as a direct read has just shown: ports cool, the exposure ends.
 
     While a create whose outcome is unknown may still arrive, nothing is released.
     """
@@ -202,6 +231,24 @@ def revision_of(record: ExposureRecord, want: Desired) -> Revision:
     return next(revision for revision in record.revisions if revision.number == want.revision)
 
 
+def _still_wanted(record: ExposureRecord, want: Desired) -> bool:
+    """Return whether people want now what was wanted when the call began."""
+    current = desired_of(record)
+    return current is not None and current.aim == want.aim
+
+
+def _identity(record: ExposureRecord, stored: Observed, now: datetime) -> Document:
+    """Return what the Service is known by: its own token is spent, one that may yet arrive stays open."""
+    mark, sent_at = Mark.of(stored.service), record.sync.create_sent_at
+    may_arrive = sent_at is not None and now < sent_at + IN_FLIGHT
+    tokens = _without(record, mark.create_token if mark else None) if may_arrive else []
+    return {"uid": stored.uid, "create_tokens": tokens, "create_sent_at": sent_at if tokens else None}
+
+
+def _without(record: ExposureRecord, spent: str | None) -> list[str]:
+    return [token for token in record.sync.create_tokens if token != spent]
+
+
 def _make_live(session: Session, record: ExposureRecord, revision: Revision, now: datetime) -> None:
     before = record.newest(Decision.LIVE)
     if before is not None:
@@ -219,7 +266,7 @@ def _wait_for_create(session: Session, want: Desired, record: ExposureRecord, no
         aim=want.aim,
         next_attempt_at=record.sync.create_sent_at + IN_FLIGHT,
         reason="CreateInFlight",
-        message="A create whose answer was lost may still arrive; its ports are kept until it cannot any more.",
+        message="A create whose answer was lost may still arrive; its ports are kept until it cannot.",
     )
 
 

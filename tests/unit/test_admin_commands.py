@@ -1,4 +1,4 @@
-"""How the commands read what they are given: durations, namespaces, ranges, and what is refused as no usage."""
+"""How the commands read what they are given: durations, namespaces, ranges, and what they refuse."""
 
 from datetime import timedelta
 
@@ -14,7 +14,9 @@ from service.workflow.administer import NamespaceGift
 
 def run(*words: str) -> Result:
     """Run a command without a database: whatever reaches for one fails."""
-    return CliRunner().invoke(cli, words, env={"WHARFINGER_DATABASE_URL": None, "WHARFINGER_MIGRATION_DATABASE_URL": None})
+    return CliRunner().invoke(
+        cli, words, env={"WHARFINGER_DATABASE_URL": None, "WHARFINGER_MIGRATION_DATABASE_URL": None}
+    )
 
 
 def assert_usage(result: Result, *parts: str) -> None:
@@ -31,7 +33,9 @@ def test_a_duration_is_a_number_with_its_unit(written: str, meant: timedelta) ->
     assert Lifetime().convert(written, None, None) == meant
 
 
-@pytest.mark.parametrize("written", ["", "90", "d", "0d", "-1d", "1.5h", "1w", "1d2h", " 1d", "1d\n", "9999999d", "١d"])
+@pytest.mark.parametrize(
+    "written", ["", "90", "d", "0d", "-1d", "1.5h", "1w", "1d2h", " 1d", "1d\n", "9999999d", "\u0661d"]
+)
 def test_what_is_no_duration_is_refused_with_an_example(written: str) -> None:
     with pytest.raises(click.BadParameter, match="90d, 12h or 30m"):
         Lifetime().convert(written, None, None)
@@ -48,7 +52,9 @@ def test_a_namespace_is_written_with_its_cluster_and_environment(written: str, m
     assert NamespaceOption().convert(written, None, None) == meant
 
 
-@pytest.mark.parametrize("written", ["", "shop", "dev/", "/shop", "dev/shop=", "a/b/c", "a/b=c=d", "=a/b", "dev=x/y"])
+@pytest.mark.parametrize(
+    "written", ["", "shop", "dev/", "/shop", "dev/shop=", "a/b/c", "a/b=c=d", "=a/b", "dev=x/y"]
+)
 def test_what_is_written_otherwise_is_refused(written: str) -> None:
     with pytest.raises(click.BadParameter, match="CLUSTER/NAMESPACE=ENVIRONMENT"):
         NamespaceOption().convert(written, None, None)
@@ -77,7 +83,9 @@ def test_a_token_needs_a_role_that_there_is() -> None:
 
 
 def test_a_duration_that_is_none_is_no_usage() -> None:
-    assert_usage(run("token", "create", "--person", "a", "--role", "admin", "--expires", "soon"), "90d, 12h or 30m")
+    assert_usage(
+        run("token", "create", "--person", "a", "--role", "admin", "--expires", "soon"), "90d, 12h or 30m"
+    )
 
 
 def test_a_namespace_that_is_none_is_no_usage() -> None:

@@ -1,0 +1,86 @@
+"""What the commands of the platform do to a real database, as the restricted login."""
+
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from service.__main__ import cli
+from service.domain.errors import EnvironmentTaken, Invalid
+from service.domain.exposure import PrincipalKind, Role
+from service.workflow.identify import principal_of
+from tests.postgres import Database
+
+
+class Platform:
+    """Runs commands on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(cli, words, env={"WHARFINGER_DATABASE_URL": self.database.url})
+
+    def done(self, *words: str) -> Result:
+        result = self.run(*words)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result
+
+    def count(self, table: str) -> int:
+        with self.database.transaction() as session:
+            return int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+
+@pytest.fixture
+def platform(database: Database) -> Platform:
+    platform = Platform(database)
+    platform.done("cluster", "add", "dev", "--node-ports", "30000-30040")
+    return platform
+
+
+def test_a_cluster_that_was_added_is_listed_with_range_and_context(platform: Platform) -> None:
+    platform.done("cluster", "add", "prod", "--context", "admin@prod")
+    assert platform.done("cluster", "list").stdout.splitlines() == [
+        "dev\t30000-30040\t(current context)",
+        "prod\t30000-32767\tadmin@prod",
+    ]
+
+
+def test_without_clusters_the_list_is_empty_and_says_what_to_do(database: Database) -> None:
+    listed = Platform(database).done("cluster", "list")
+    assert listed.stdout == ""
+    assert "wharfinger cluster add" in listed.stderr
+
+
+def test_a_token_alone_is_on_stdout_and_works(platform: Platform) -> None:
+    platform.done("team", "add", "team-a", "--namespace", "dev/team-a=development")
+    words = ("--service-account", "ci", "--team", "team-a", "--group", "robots", "--role", "requester")
+    result = platform.done("token", "create", *words, "--expires", "1h")
+    token = result.stdout.removesuffix("\n")
+    with platform.database.transaction() as session:
+        who = principal_of(session, token, datetime.now(UTC))
+    assert (who.kind, who.person, who.teams) == (PrincipalKind.SERVICE_ACCOUNT, "ci", frozenset({"team-a"}))
+    assert (who.groups, who.roles) == (frozenset({"robots"}), frozenset({Role.REQUESTER}))
+    assert token not in result.stderr
+    assert "ci" in result.stderr
+
+
+def test_a_team_with_another_environment_is_refused_and_nothing_is_stored(platform: Platform) -> None:
+    platform.done("team", "add", "team-a", "--namespace", "dev/shop=production")
+    refused = platform.run("team", "add", "team-b", "--namespace", "dev/shop=staging")
+    assert isinstance(refused.exception, EnvironmentTaken)
+    assert (platform.count("team"), platform.count("team_namespace")) == (1, 1)
+
+
+def test_a_team_with_several_namespaces_gets_them_all(platform: Platform) -> None:
+    platform.done("team", "add", "team-a", "--namespace", "dev/a=staging", "--namespace", "dev/b")
+    assert platform.count("team_namespace") == 2
+
+
+def test_an_unknown_cluster_or_team_is_named(platform: Platform) -> None:
+    assert "'prod'" in str(platform.run("team", "add", "t", "--namespace", "prod/shop").exception)
+    unknown = platform.run("token", "create", "--person", "ann", "--team", "ghost", "--role", "requester")
+    assert isinstance(unknown.exception, Invalid)
+    assert "'ghost'" in str(unknown.exception)
+    assert (platform.count("team"), platform.count("token")) == (0, 0)

@@ -1,0 +1,212 @@
+"""The worker as a whole: its threads, its wake-ups, what it survives."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from service.cluster.gateway import Gateway
+from service.domain.errors import ClusterAway
+from service.store.database import wake
+from tests.integration.reconciler_world import Cluster
+from tests.integration.worker_harbour import (
+    DEADLINE_SECONDS,
+    LONG_POLL,
+    SOON_SECONDS,
+    Harbour,
+    PacedClock,
+    eventually,
+    is_live,
+    settled,
+)
+from tests.postgres import Database
+
+
+@pytest.fixture
+def harbour(own_database: Database) -> Iterator[Harbour]:
+    with ExitStack() as stack:
+        yield Harbour(own_database, stack, PacedClock())
+
+
+@pytest.fixture
+def brisk(own_database: Database) -> Iterator[Harbour]:
+    """Give a harbour for what the worker does every few seconds."""
+    with ExitStack() as stack:
+        yield Harbour(own_database, stack, PacedClock(20))
+
+
+def test_word_of_an_approval_brings_the_service_long_before_the_poll(harbour: Harbour) -> None:
+    harbour.start()
+    settled(harbour)
+    story = harbour.approved()
+    eventually(is_live(story), SOON_SECONDS)
+
+
+def test_word_of_a_delete_takes_it_away_long_before_the_poll(harbour: Harbour) -> None:
+    harbour.start()
+    settled(harbour)
+    story = harbour.approved()
+    eventually(is_live(story), SOON_SECONDS)
+    story.delete()
+    eventually(lambda: story.status()["state"] == "Ended", SOON_SECONDS)
+
+
+def test_without_any_word_the_poll_makes_sure(harbour: Harbour) -> None:
+    harbour.start(poll_seconds=0.2)
+    settled(harbour)
+    story = harbour.approved()
+    eventually(is_live(story))
+    harbour.world.cluster.remove("team-a", "hello")
+    eventually(lambda: not harbour.world.is_gone(story))
+
+
+def test_after_an_action_it_looks_again_soon_for_the_new_endpoints(harbour: Harbour) -> None:
+    harbour.start()
+    settled(harbour)
+    story = harbour.approved()
+    harbour.world.cluster.add_endpoints("team-a", "hello")
+    eventually(lambda: story.status()["state"] == "Active", SOON_SECONDS)
+
+
+def test_a_cluster_that_is_added_later_gets_its_thread_too(harbour: Harbour) -> None:
+    other = Cluster()
+    other.add_namespace("team-a")
+    harbour.gateways["other"] = lambda: other
+    harbour.start()
+    settled(harbour)
+    harbour.add_cluster("second", "other")
+    story = harbour.approved("second")  # word for a cluster that is not known yet
+    eventually(is_live(story), SOON_SECONDS)
+    assert [call.method for call in other.writes()] == ["create"]
+    assert harbour.world.written() == []
+
+
+def test_a_cluster_that_is_added_without_word_is_found(brisk: Harbour) -> None:
+    other = Cluster()
+    brisk.gateways["other"] = lambda: other
+    brisk.start()
+    settled(brisk)
+    brisk.add_cluster("second", "other")
+    eventually(lambda: other.calls)
+
+
+def test_a_changed_context_is_opened_anew(brisk: Harbour) -> None:
+    other = Cluster()
+    other.add_namespace("team-a")
+    brisk.gateways["other"] = lambda: other
+    brisk.start(poll_seconds=0.1)
+    settled(brisk)
+    brisk.add_cluster("dev", "other")
+    eventually(lambda: other.calls)
+    story = brisk.approved()
+    eventually(is_live(story))
+    assert [call.method for call in other.writes()] == ["create"]
+
+
+def test_it_survives_the_end_of_its_listening_connection(harbour: Harbour) -> None:
+    harbour.start()
+    settled(harbour)
+    assert harbour.cut("LISTEN%") == 1
+    eventually(lambda: harbour.listeners() == 1)
+    story = harbour.approved()
+    eventually(is_live(story), SOON_SECONDS)
+
+
+def test_it_survives_the_end_of_all_its_connections(harbour: Harbour) -> None:
+    harbour.start(poll_seconds=0.1)
+    settled(harbour)
+    story = harbour.approved()
+    for number in range(3):
+        harbour.cut("%")
+        eventually(lambda: harbour.listeners() >= 1)
+        harbour.approved(name=f"n{number}")
+    eventually(is_live(story))
+    eventually(lambda: len(harbour.world.cluster.writes()) >= 4)
+    assert {call.method for call in harbour.world.cluster.writes()} == {"create"}
+
+
+def test_connections_that_end_in_the_middle_of_a_create_make_no_second_service(harbour: Harbour) -> None:
+    harbour.world.cluster.after_next_create(lambda: harbour.cut("%"))
+    harbour.start(poll_seconds=0.1)
+    settled(harbour)
+    story = harbour.approved()
+    eventually(is_live(story))
+    assert [call.method for call in harbour.world.cluster.writes()] == ["create"]
+    assert story.kinds().count("live") == 1
+
+
+@pytest.mark.parametrize("poll_seconds", [0.1, LONG_POLL])
+def test_it_stops_at_once_whatever_the_poll(harbour: Harbour, poll_seconds: float) -> None:
+    running = harbour.start(poll_seconds)
+    settled(harbour)
+    assert running.stop() < 1.5
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cluster-")]
+
+
+def test_a_stop_waits_for_what_is_being_done(harbour: Harbour) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        release.wait(DEADLINE_SECONDS)
+
+    harbour.world.cluster.before_next("create", hold)
+    running = harbour.start()
+    settled(harbour)
+    story = harbour.approved()
+    assert entered.wait(DEADLINE_SECONDS)
+    stopper = threading.Thread(target=running.stop)
+    stopper.start()
+    release.set()
+    stopper.join()
+    assert story.condition("Applied") == ("True", "InSync")
+
+
+def test_a_cluster_that_cannot_be_opened_is_told_and_stops_no_other(harbour: Harbour) -> None:
+    def refuse() -> Gateway:
+        raise ClusterAway("kubeconfig, context lost: there is no such context")
+
+    harbour.gateways["lost"] = refuse
+    harbour.add_cluster("second", "lost")
+    harbour.start(poll_seconds=0.2)
+    lost, story = harbour.approved("second"), harbour.approved()
+    eventually(is_live(story))
+    eventually(lambda: lost.condition("Applied") == ("Unknown", "ClusterAway"))
+    assert "no such context" in lost.message()
+    eventually(lambda: harbour.opened["lost"] >= 3)
+    other = Cluster()
+    other.add_namespace("team-a")
+    harbour.gateways["lost"] = lambda: other
+    eventually(is_live(lost))
+
+
+def test_a_cluster_that_fails_unexpectedly_or_hangs_stops_no_other(harbour: Harbour) -> None:
+    release = threading.Event()
+
+    def hang() -> Gateway:
+        release.wait(DEADLINE_SECONDS)
+        raise ClusterAway("too late")
+
+    def fail() -> Gateway:
+        raise ZeroDivisionError("a fault of ours")
+
+    harbour.gateways |= {"hangs": hang, "fails": fail}
+    harbour.add_cluster("second", "hangs")
+    harbour.add_cluster("third", "fails")
+    harbour.start(poll_seconds=0.1)
+    try:
+        eventually(lambda: harbour.opened["hangs"] >= 1 and harbour.opened["fails"] >= 2)
+        story = harbour.approved()
+        eventually(is_live(story), SOON_SECONDS)
+    finally:
+        release.set()
+
+
+def test_a_word_with_a_strange_name_does_no_harm(harbour: Harbour) -> None:
+    harbour.start()
+    settled(harbour)
+    with harbour.world.transaction() as session:
+        wake(session, "no such cluster")
+    story = harbour.approved()
+    eventually(is_live(story), SOON_SECONDS)
