@@ -13,10 +13,8 @@ from service.domain.exposure import (
     ClaimState,
     ClusterView,
     Decision,
-    Document,
     Exposure,
     ExposureRecord,
-    ExposureType,
     Intent,
     Metadata,
     NodePort,
@@ -26,13 +24,12 @@ from service.domain.exposure import (
     PrincipalKind,
     Revision,
     Role,
-    ServicePort,
-    Spec,
     Sync,
     SyncState,
 )
 from service.domain.manifest import digest, render, with_mark, with_ports
 from service.domain.plan import Desired, Observed, Ref
+from service.domain.spec import Document, ExposureType, ServicePort, Spec
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 EARLIER = NOON - timedelta(hours=1)

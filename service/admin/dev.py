@@ -192,9 +192,7 @@ def _alone() -> Iterator[None]:
         lock.flush()
         stale = [HOME / name for name in CLEARED if (HOME / name).exists()]
         if stale:
-            say(
-                f"Clearing away what an earlier run left in {HOME}/: {', '.join(p.name for p in stale)}."
-            )
+            say(f"Clearing away what an earlier run left in {HOME}/: {', '.join(p.name for p in stale)}.")
         for path in stale:
             path.unlink() if path.is_file() else shutil.rmtree(path)
         (HOME / "log").mkdir()

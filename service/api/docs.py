@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from service.api.problems import TITLES
 from service.domain.errors import NotFound
-from service.domain.exposure import Document
+from service.domain.spec import Document
 
 EXTENSION = "wharfinger-openapi"
 

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from service.domain.exposure import Document, Event, ExposureRecord, PortClaim, Review, Revision
+from service.domain.exposure import Event, ExposureRecord, PortClaim, Review, Revision
+from service.domain.spec import Document
 from service.domain.status import summarise
 from service.workflow.read import PortStatus
 

@@ -11,7 +11,8 @@ from service.api.documents import event_document, exposure_document, revision_do
 from service.api.etags import etag, is_known, precondition
 from service.api.paging import page_answer, page_request
 from service.api.resource import Resource
-from service.domain.exposure import Document, Metadata, Spec
+from service.domain.exposure import Metadata
+from service.domain.spec import Document, Spec
 from service.workflow import read
 from service.workflow.intent import remove
 from service.workflow.submit import submit_exposure

@@ -8,7 +8,7 @@ from service.api.documents import claim_document, port_document
 from service.api.exposures import LINK
 from service.api.paging import page_answer, page_request
 from service.api.resource import Resource
-from service.domain.exposure import Document
+from service.domain.spec import Document
 from service.workflow import read
 
 blueprint = Resource(

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import request
 
 from service.domain.errors import BadPageToken
-from service.domain.exposure import Document
+from service.domain.spec import Document
 from service.workflow.read import Page, PageRequest
 
 T = TypeVar("T")

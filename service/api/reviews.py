@@ -6,7 +6,7 @@ from service.api import answers, schemas
 from service.api.context import act, edge, new_id
 from service.api.documents import review_document
 from service.api.resource import Resource
-from service.domain.exposure import Document
+from service.domain.spec import Document
 from service.workflow.decide import ReviewDraft, review
 
 blueprint = Resource(

@@ -7,7 +7,7 @@ both as preconditions. Every call ends within ``CALL_TIMEOUT``.
 
 from typing import Protocol
 
-from service.domain.exposure import Document
+from service.domain.spec import Document
 
 CALL_TIMEOUT_SECONDS = 4.0
 """No call lasts longer. A lease must leave more than this, plus one second, before a write is started."""

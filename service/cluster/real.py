@@ -32,7 +32,7 @@ from service.domain.errors import (
     WriteForbidden,
     WriteRefused,
 )
-from service.domain.exposure import Document
+from service.domain.spec import Document
 
 FIELD_MANAGER = "wharfinger"
 CONNECT_SECONDS = 2.0

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import rfc8785
 
-from service.domain.exposure import Allocation, Document, Metadata, Spec
+from service.domain.exposure import Allocation, Metadata
+from service.domain.spec import Document, Spec
 
 PREFIX = "wharfinger.dev"
 MANAGED_BY = "app.kubernetes.io/managed-by"

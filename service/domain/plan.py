@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.domain.exposure import Document, SyncState
+from service.domain.exposure import SyncState
 from service.domain.manifest import Mark, differs, with_mark
+from service.domain.spec import Document
 
 FOREIGN_OWNER = "ForeignOwner"
 """The reason of a failure: somebody else's Service has the name."""

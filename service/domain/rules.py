@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from service.domain.errors import Fault
-from service.domain.exposure import ExposureType
+from service.domain.spec import ExposureType
 
 UNKNOWN = object()
 """Stands for a field that could not be read; None stands for one that was left out."""

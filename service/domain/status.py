@@ -10,16 +10,15 @@ from shlex import quote
 from service.domain.exposure import (
     ClaimState,
     Decision,
-    Document,
     Exposure,
     ExposureRecord,
-    ExposureType,
     Intent,
     NodePort,
     Revision,
     SyncState,
 )
 from service.domain.plan import FOREIGN_OWNER
+from service.domain.spec import Document, ExposureType
 
 SETTLED = (
     Decision.LIVE,

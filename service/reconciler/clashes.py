@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from service.domain.exposure import Document
 from service.domain.plan import Desired
+from service.domain.spec import Document
 from service.reconciler.recording import Failure
 
 

@@ -18,7 +18,7 @@ from service.domain.errors import (
     PortAllocated,
     WharfingerError,
 )
-from service.domain.exposure import Decision, Document, ExposureRecord
+from service.domain.exposure import Decision, ExposureRecord
 from service.domain.manifest import Mark, differs, merged, with_mark
 from service.domain.plan import (
     FOREIGN_OWNER,
@@ -33,6 +33,7 @@ from service.domain.plan import (
     Report,
     Settle,
 )
+from service.domain.spec import Document
 from service.reconciler import recording
 from service.reconciler.clashes import explain_changed, explain_foreign, explain_taken_port
 from service.reconciler.edge import Edge

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from service.cluster.gateway import Gateway
-from service.domain.exposure import Document
 from service.domain.plan import Observed, Ref
+from service.domain.spec import Document
 
 SERVICE_NAME = "kubernetes.io/service-name"
 

@@ -7,10 +7,11 @@ happens while one is open, so between ``begin`` and the rest anything may have c
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.domain.exposure import Decision, Document, ExposureRecord, PrincipalKind, Revision, SyncState
+from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Revision, SyncState
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.manifest import Mark, digest
 from service.domain.plan import Desired, Observed
+from service.domain.spec import Document
 from service.reconciler.backoff import pause
 from service.reconciler.desire import desired_of
 from service.reconciler.observe import ingress

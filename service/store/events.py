@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from service.domain.exposure import Document, Event
+from service.domain.exposure import Event
+from service.domain.spec import Document
 from service.store import tables as t
 from service.store.rows import event_of
 

@@ -15,7 +15,6 @@ from service.domain.exposure import (
     Allocation,
     ClusterView,
     Decision,
-    Document,
     Exposure,
     ExposureRecord,
     Intent,
@@ -24,6 +23,7 @@ from service.domain.exposure import (
     Revision,
     Sync,
 )
+from service.domain.spec import Document
 from service.store import tables as t
 from service.store.rows import claim_of, exposure_of, revision_of, sync_of
 

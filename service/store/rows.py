@@ -17,10 +17,10 @@ from service.domain.exposure import (
     PortClaim,
     Review,
     Revision,
-    Spec,
     Sync,
     SyncState,
 )
+from service.domain.spec import Spec
 
 
 def _taken(row: Row[Any], names: Iterable[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import case, or_, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.exposure import Document
+from service.domain.spec import Document
 from service.store import tables as t
 
 

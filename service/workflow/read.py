@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.domain.errors import BadPageToken, NotFound, PortOwner
-from service.domain.exposure import Document, Event, ExposureRecord, PortClaim, Principal, Revision
+from service.domain.exposure import Event, ExposureRecord, PortClaim, Principal, Revision
 from service.domain.manifest import with_ports
+from service.domain.spec import Document
 from service.store import events as event_rows
 from service.store import exposures as exposure_rows
 from service.store import identities, ports

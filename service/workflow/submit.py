@@ -17,10 +17,10 @@ from service.domain.exposure import (
     Principal,
     Revision,
     Role,
-    Spec,
 )
 from service.domain.manifest import digest, render
 from service.domain.ports import Pool
+from service.domain.spec import Spec
 from service.store import events, exposures, identities, ports
 from service.workflow.act import Act
 

@@ -7,17 +7,9 @@ from uuid import UUID
 import pytest
 
 from service.domain.errors import WriteRefused
-from service.domain.exposure import (
-    Allocation,
-    ExposureType,
-    LoadBalancer,
-    Metadata,
-    NodePort,
-    PortOrigin,
-    ServicePort,
-    Spec,
-)
+from service.domain.exposure import Allocation, Metadata, NodePort, PortOrigin
 from service.domain.manifest import Mark, differs, merged, render, with_mark, with_ports
+from service.domain.spec import ExposureType, LoadBalancer, ServicePort, Spec
 from tests.contract.clusters import FIRST, Cluster
 
 Document = dict[str, Any]

@@ -8,16 +8,14 @@ from service.domain.exposure import (
     Allocation,
     ClusterView,
     Decision,
-    Document,
     ExposureRecord,
-    ExposureType,
     Intent,
-    LoadBalancer,
     NodePort,
     PortOrigin,
     SyncState,
 )
 from service.domain.plan import FOREIGN_OWNER
+from service.domain.spec import Document, ExposureType, LoadBalancer
 from service.domain.status import access
 from tests.builders import (
     NOON,

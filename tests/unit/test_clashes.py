@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from service.domain.exposure import Allocation, Document, ExposureType, NodePort, PortOrigin
+from service.domain.exposure import Allocation, NodePort, PortOrigin
 from service.domain.manifest import with_ports
 from service.domain.plan import Desired, Ref
+from service.domain.spec import Document, ExposureType
 from service.reconciler.clashes import explain_changed, explain_foreign, explain_taken_port
 from tests.builders import NUMBER, make_foreign, make_manifest, make_port, make_spec, make_wish
 

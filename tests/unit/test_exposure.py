@@ -9,18 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.schemas import SpecSchema
-from service.domain.exposure import (
-    Allocation,
-    ClaimState,
-    ExposureType,
-    LoadBalancer,
-    NodePort,
-    PortOrigin,
-    Role,
-    ServicePort,
-    Spec,
-)
+from service.domain.exposure import Allocation, ClaimState, NodePort, PortOrigin, Role
 from service.domain.manifest import digest, render
+from service.domain.spec import ExposureType, LoadBalancer, ServicePort, Spec
 from tests.builders import EARLIER, LATER, METADATA, NOON, make_claim, make_port, make_principal, make_spec
 
 words = st.text("abc-é", max_size=5)

@@ -8,17 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from service.domain.exposure import (
-    Allocation,
-    ExposureType,
-    LoadBalancer,
-    Metadata,
-    NodePort,
-    PortOrigin,
-    ServicePort,
-    Spec,
-)
+from service.domain.exposure import Allocation, Metadata, NodePort, PortOrigin
 from service.domain.manifest import Mark, digest, render, with_mark, with_ports
+from service.domain.spec import ExposureType, LoadBalancer, ServicePort, Spec
 
 Document = dict[str, Any]
 METADATA = Metadata(cluster="prod", namespace="shop", name="web", team="checkout")

@@ -5,16 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from service.domain.exposure import (
-    Allocation,
-    ExposureType,
-    Metadata,
-    NodePort,
-    PortOrigin,
-    ServicePort,
-    Spec,
-)
+from service.domain.exposure import Allocation, Metadata, NodePort, PortOrigin
 from service.domain.manifest import Mark, differs, merged, render, with_mark, with_ports
+from service.domain.spec import ExposureType, ServicePort, Spec
 
 Document = dict[str, Any]
 METADATA = Metadata(cluster="prod", namespace="shop", name="web", team="checkout")

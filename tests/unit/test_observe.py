@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.domain.exposure import Document, ExposureType
 from service.domain.plan import Observed, Ref
+from service.domain.spec import Document, ExposureType
 from service.reconciler.observe import Observation, ingress, node_addresses, observe
 from tests.builders import (
     REF,

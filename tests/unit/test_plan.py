@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.exposure import Document, ExposureType, SyncState
+from service.domain.exposure import SyncState
 from service.domain.plan import (
     FOREIGN_OWNER,
     Action,
@@ -20,6 +20,7 @@ from service.domain.plan import (
     Settle,
     plan,
 )
+from service.domain.spec import Document, ExposureType
 from tests.builders import (
     EARLIER,
     LATER,

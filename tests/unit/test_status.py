@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 
-from service.domain.exposure import (
-    ClusterView,
-    Decision,
-    ExposureRecord,
-    ExposureType,
-    Intent,
-    SyncState,
-)
+from service.domain.exposure import ClusterView, Decision, ExposureRecord, Intent, SyncState
 from service.domain.plan import FOREIGN_OWNER
+from service.domain.spec import ExposureType
 from service.domain.status import readiness, state_word, summarise
 from tests.builders import (
     EARLIER,

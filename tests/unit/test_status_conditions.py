@@ -5,17 +5,9 @@ from typing import Any
 
 import pytest
 
-from service.domain.exposure import (
-    ClaimState,
-    ClusterView,
-    Decision,
-    Document,
-    ExposureRecord,
-    ExposureType,
-    Intent,
-    SyncState,
-)
+from service.domain.exposure import ClaimState, ClusterView, Decision, ExposureRecord, Intent, SyncState
 from service.domain.plan import FOREIGN_OWNER
+from service.domain.spec import Document, ExposureType
 from service.domain.status import summarise
 from tests.builders import (
     EARLIER,
