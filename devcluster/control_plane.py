@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -26,7 +27,7 @@ from devcluster.rights import WORKER, apply_worker_rights, request_token
 
 READY_SECONDS = 60.0
 _POLL_SECONDS = 0.03
-_NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager")
+NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager")
 _TRIES = 3
 _PORT_TAKEN = "address already in use"
 USERS = ("admin", "worker")
@@ -147,7 +148,7 @@ class ControlPlane:
         folder = self._running()
         etcd, peer, self.port = free_ports(3, apart_from=self.node_port_range)
         ports = flags.Ports(etcd, peer, self.port)
-        for name in _NEEDED:
+        for name in NEEDED:
             folder.log(name).unlink(missing_ok=True)
         authority = flags.write_keys(folder, self.url)
         try:
@@ -218,15 +219,15 @@ def check_range(node_port_range: str) -> None:
         raise DevclusterError(f"{node_port_range} is no range of node ports: write it as 30000-32767.")
 
 
-def find_binaries() -> dict[str, Path]:
-    """Return the programs that a control plane needs, by name; what is missing is built."""
-    if missing(_NEEDED, os.environ):
+def find_binaries(needed: Sequence[str] = NEEDED) -> dict[str, Path]:
+    """Return programs by name, by default those that a control plane needs; what is missing is built."""
+    if missing(needed, os.environ):
         progress = Progress()
         for sentence in passed_over(os.environ):
             progress.say(sentence)
         # Whoever builds wants to look at the cluster too, and these two come out of the same work.
         build(PROGRAMS, os.environ, progress)
-    found = [find(name, os.environ) for name in _NEEDED]
+    found = [find(name, os.environ) for name in needed]
     return {binary.name: binary.path for binary in found if binary}
 
 

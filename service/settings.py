@@ -18,7 +18,6 @@ class Settings:
     database_url: str | None
     migration_database_url: str | None
     kubeconfig: Path | None
-    kubectl: str | None
     bind: str
     processes: int
     threads: int
@@ -39,7 +38,6 @@ def read_settings() -> Settings:
             database_url=_with_driver(env.str("DATABASE_URL", None, validate=_check_url)),
             migration_database_url=_with_driver(env.str("MIGRATION_DATABASE_URL", None, validate=_check_url)),
             kubeconfig=env.path("KUBECONFIG", None),
-            kubectl=env.str("KUBECTL", None),
             bind=env.str("BIND", "127.0.0.1:8080"),
             processes=env.int("PROCESSES", PROCESSES, validate=validate.Range(1, 64)),
             threads=env.int("THREADS", 4, validate=validate.Range(1, 64)),

@@ -71,7 +71,7 @@ def _start(stack: ExitStack, settings: Settings, port: int) -> tuple[Mapping[str
     if settings.kubeconfig is None:
         cluster = own_cluster(stack, HOME, say)
     else:
-        cluster = real_cluster(settings.kubeconfig, settings.kubectl, say)
+        cluster = real_cluster(settings.kubeconfig, say)
     tokens = seed(url)
     address = f"http://{HOST}:{port}"
     environment = {

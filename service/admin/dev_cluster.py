@@ -25,9 +25,11 @@ class DevCluster:
 def own_cluster(stack: ExitStack, home: Path, say: Say) -> DevCluster:
     """Start a control plane with a Node, and in each namespace a pod that answers with its team's name."""
     from devcluster import ControlPlane, Forwarder
+    from devcluster.control_plane import NEEDED, find_binaries
     from devcluster.hello import serve_pod
     from devcluster.workload import add_node
 
+    kubectl = find_binaries([*NEEDED, "kubectl"])["kubectl"]
     say("Starting the control plane (etcd, kube-apiserver, kube-controller-manager).")
     control_plane = stack.enter_context(ControlPlane(data_dir=home / "cluster"))
     add_node(control_plane.client("admin"))
@@ -38,18 +40,18 @@ def own_cluster(stack: ExitStack, home: Path, say: Say) -> DevCluster:
     return DevCluster(
         kubeconfig=control_plane.kubeconfig("admin"),
         worker_kubeconfig=control_plane.kubeconfig("worker"),
-        kubectl=str(control_plane.kubectl or shutil.which("kubectl") or "kubectl"),
+        kubectl=str(kubectl),
         has_traffic=True,
     )
 
 
-def real_cluster(kubeconfig: Path, kubectl: str | None, say: Say) -> DevCluster:
+def real_cluster(kubeconfig: Path, say: Say) -> DevCluster:
     """Use a cluster that is there: make the two namespaces, nothing else.
 
     Raises:
         SystemExit: there is no kubectl, or it cannot make them.
     """
-    program = kubectl or shutil.which("kubectl")
+    program = shutil.which("kubectl")
     if program is None:
         raise SystemExit("kubectl is not on the PATH; it is needed with WHARFINGER_KUBECONFIG.")
     say(f"Using the cluster of {kubeconfig}.")
