@@ -156,6 +156,9 @@ class Executor:
             if recording.begin(session, want, self._edge.now()) is None:
                 return
         current = self._ours(action.ref, want)
+        if current is not None and current.uid != want.uid:  # a lost create that did arrive: it is spent
+            with self._edge.transaction() as session:
+                recording.met(session, want, current, self._edge.now())
         if current is not None and not current.terminating:
             ref = action.ref
             try:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Revision, SyncState
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.manifest import Mark, digest
-from service.domain.plan import Desired, Observed
+from service.domain.plan import FOREIGN_OWNER, Desired, Observed
 from service.domain.spec import Document
 from service.reconciler.backoff import pause
 from service.reconciler.desire import desired_of
@@ -172,7 +172,7 @@ def failed(
         reason=failure.reason,
         message=failure.message,
         retryable=failure.retryable,
-        still_serving=record.newest(Decision.LIVE) is not None,
+        still_serving=_serves(record, failure),
         create_tokens=_without(record, spent),
     )
     if known.reason != failure.reason or not again:
@@ -236,6 +236,12 @@ def _still_wanted(record: ExposureRecord, want: Desired) -> bool:
     """Return whether people want now what was wanted when the call began."""
     current = desired_of(record)
     return current is not None and current.aim == want.aim
+
+
+def _serves(record: ExposureRecord, failure: Failure) -> bool:
+    """Return whether what was live before still is there."""
+    is_live = record.newest(Decision.LIVE) is not None
+    return is_live and record.sync.uid is not None and failure.reason != FOREIGN_OWNER
 
 
 def _identity(record: ExposureRecord, stored: Observed, now: datetime) -> Document:

@@ -152,3 +152,14 @@ def test_a_delete_while_a_create_is_being_refused_ends_at_the_next_look(world: S
     world.cycle(2)
     assert_ended(world, story, "Withdrawn")
     assert "apply-failed" not in story.kinds()
+
+
+def test_a_lost_create_that_did_arrive_is_removed_without_waiting_for_it(world: SteppingWorld) -> None:
+    story = world.approved()
+    world.cluster.lose_answer_of("create")
+    world.cycle()
+    story.delete()
+    world.cycle()
+    world.cycle()
+    assert_ended(world, story, "Withdrawn")
+    assert world.claimed() == "cooling"
