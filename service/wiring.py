@@ -110,6 +110,7 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
         f"--threads={settings.threads}",
         f"--bind={settings.bind}",
         "--no-control-socket",
+        "--forwarder-headers=",  # SCRIPT_NAME and the like are nobody's to send
         "--graceful-timeout=25",
         "--timeout=60",
         "service.wiring:build_api()",

@@ -17,6 +17,7 @@ from service.store.identities import Cluster
 from service.workflow import administer
 from service.workflow.administer import NamespaceGift
 
+LONGEST = timedelta(days=366)
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
@@ -30,7 +31,10 @@ class Lifetime(click.ParamType[timedelta]):
         match = re.fullmatch("([1-9][0-9]{0,5})([dhm])", value)
         if match is None:
             self.fail(f"{value!r} is no duration such as 90d, 12h or 30m", param, ctx)
-        return timedelta(**{UNITS[match[2]]: int(match[1])})
+        length = timedelta(**{UNITS[match[2]]: int(match[1])})
+        if length > LONGEST:
+            self.fail(f"a token is good for {LONGEST.days} days at most", param, ctx)
+        return length
 
 
 class NamespaceOption(click.ParamType[NamespaceGift]):

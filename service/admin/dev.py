@@ -11,8 +11,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from service.settings import Settings, read_settings
 HOME = Path(".dev")
 CLEARED = ("env", "log", "postgres", "cluster")
 START_SECONDS = 30.0
+LOOK_SECONDS = 0.5
 HOST = "127.0.0.1"
 
 
@@ -50,23 +52,28 @@ def run(*, port: int, demo: bool, once: bool) -> int:
         try:
             _check_free(port)
             stack.enter_context(_alone())
-            values, cluster = _start(stack, settings, port)
-            if not demo:
-                return _stay(values)
-            return _play(values, cluster, once)
+            world = _start(stack, settings, port)
+            return _play(world, once) if demo else _stay(world)
         except KeyboardInterrupt:
             say("\nStopping.")
             return 130 if once else 0
         except DevclusterError as error:
             raise SystemExit(f"wharfinger dev: {error}") from error
         finally:
-            _on_interrupt(
-                signal.SIG_IGN
-            )  # the parts stop in peace: that takes a few seconds and ends by itself
+            _on_interrupt(signal.SIG_IGN)  # the parts stop in peace: a few seconds, and it ends by itself
 
 
-def _start(stack: ExitStack, settings: Settings, port: int) -> tuple[Mapping[str, str], DevCluster]:
-    """Start the parts in their order; return what .dev/env says, and the cluster."""
+@dataclass(frozen=True, slots=True)
+class DevWorld:
+    """What runs: what .dev/env says, the cluster, and the processes that must not end by themselves."""
+
+    values: Mapping[str, str]
+    cluster: DevCluster
+    parts: Sequence[Any]
+
+
+def _start(stack: ExitStack, settings: Settings, port: int) -> DevWorld:
+    """Start the parts in their order."""
     url = _database(stack, settings)
     if settings.kubeconfig is None:
         cluster = own_cluster(stack, HOME, say)
@@ -93,7 +100,7 @@ def _start(stack: ExitStack, settings: Settings, port: int) -> tuple[Mapping[str
     }
     write_env(HOME / "env", values)
     stack.callback((HOME / "env").unlink, missing_ok=True)
-    return values, cluster
+    return DevWorld(values, cluster, list(parts.values()))
 
 
 def _database(stack: ExitStack, settings: Settings) -> str:
@@ -145,18 +152,19 @@ def _wait_until_ready(address: str, parts: Mapping[str, Any]) -> None:
         time.sleep(0.1)
 
 
-def _play(values: Mapping[str, str], cluster: DevCluster, once: bool) -> int:
-    story = Story(values, sys.stdout.write, traffic=cluster.has_traffic)
+def _play(world: DevWorld, once: bool) -> int:
+    story = Story(world.values, sys.stdout.write, traffic=world.cluster.has_traffic)
     try:
         story.play(["NodePort", "ClusterIP", "LoadBalancer"] if once else ["NodePort"])
     except StoryFailed as failure:
         say(f"The story went wrong: {failure}\nLogs: .dev/log/")
         return 1
-    return 0 if once else _stay(values)
+    return 0 if once else _stay(world)
 
 
-def _stay(values: Mapping[str, str]) -> int:
-    """Print how to go on, and wait for Ctrl-C."""
+def _stay(world: DevWorld) -> int:
+    """Print how to go on, and wait for Ctrl-C, or for a part to end that should not."""
+    values = world.values
     say(
         f"""
 Up. The api answers at {values["WHARFINGER_URL"]}; everything to try it stands in .dev/env:
@@ -172,7 +180,11 @@ on from here; {values["WHARFINGER_URL"]}/docs lists every operation. Ctrl-C stop
     for name in ("REQUESTER", "OTHER_REQUESTER", "APPROVER", "SECOND_APPROVER", "ADMIN"):
         say(f"  {name}={values[name]}")
     while True:
-        signal.pause()
+        time.sleep(LOOK_SECONDS)
+        for part in world.parts:
+            if part.exit_code() is not None:
+                say(f"wharfinger {part.name} has ended. The end of {part.log}:\n{part.tail()}")
+                return 1
 
 
 @contextmanager

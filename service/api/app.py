@@ -2,6 +2,7 @@
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 from flask_smorest import Api  # type: ignore[import-untyped]
@@ -74,7 +75,7 @@ def _log_request(response: Response) -> Response:
     if request.endpoint not in PROBES:
         facts = {
             "method": request.method,
-            "path": request.path,
+            "path": quote(request.path),
             "status": response.status_code,
             "milliseconds": round((edge().now() - g.begun).total_seconds() * 1000),
             "person": g.principal.person if "principal" in g else None,

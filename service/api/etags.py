@@ -2,18 +2,24 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 
 from service.domain.errors import PreconditionRequired, Stale
 from service.domain.exposure import ExposureRecord
+from service.domain.status import passing
 
 _TAG = re.compile(r'(?:W/)?"([0-9]+\.[0-9]+)(?:-gzip)?"')
 """Proxies that compress write W/ before or -gzip into our tags."""
 
 
-def etag(record: ExposureRecord) -> str:
-    """Return the strong tag of an exposure's document, quotes included."""
-    seen = record.sync.sync_count + record.view.change_count  # both only grow; either changes what is shown
-    return f'"{record.exposure.change_count}.{seen}"'
+def etag(record: ExposureRecord, now: datetime) -> str:
+    """Return the strong tag of an exposure's document, quotes included.
+
+    Its S holds all that changes what is shown besides people: two counts that only grow, and what time alone
+    has brought.
+    """
+    seen = record.sync.sync_count + record.view.change_count
+    return f'"{record.exposure.change_count}.{4 * seen + passing(record, now)}"'
 
 
 def is_known(if_none_match: str | None, tag: str) -> bool:

@@ -52,8 +52,9 @@ def create_exposure(body: Document) -> tuple[Document, dict[str, str]]:
     metadata, spec = Metadata(**body["metadata"]), Spec.from_document(body["spec"])
     with edge().transaction() as session:
         record = submit_exposure(session, metadata, spec, act(), new_id())
-    headers = {"Location": f"{blueprint.url_prefix}/{record.exposure.id}", "ETag": etag(record)}
-    return exposure_document(record, edge().now()), headers
+    now = edge().now()
+    headers = {"Location": f"{blueprint.url_prefix}/{record.exposure.id}", "ETag": etag(record, now)}
+    return exposure_document(record, now), headers
 
 
 @blueprint.route("", methods=["GET"])
@@ -81,10 +82,11 @@ def get_exposure(exposure_id: Any) -> tuple[Document, dict[str, str]] | Response
     """Read an exposure"""
     with edge().transaction() as session:
         record = read.exposure(session, exposure_id, principal())
-    tag = etag(record)
+    now = edge().now()
+    tag = etag(record, now)
     if is_known(request.headers.get("If-None-Match"), tag):
         return current_app.response_class(status=304, headers={"ETag": tag})
-    return exposure_document(record, edge().now()), {"ETag": tag}
+    return exposure_document(record, now), {"ETag": tag}
 
 
 @blueprint.route("/<uuid:exposure_id>", methods=["DELETE"])
@@ -99,7 +101,8 @@ def delete_exposure(exposure_id: Any) -> tuple[Document, dict[str, str]]:
     check = precondition(request.headers.get("If-Match"))
     with edge().transaction() as session:
         record = remove(session, exposure_id, check, act())
-    return exposure_document(record, edge().now()), {"ETag": etag(record)}
+    now = edge().now()
+    return exposure_document(record, now), {"ETag": etag(record, now)}
 
 
 @blueprint.route("/<uuid:exposure_id>/manifest", methods=["GET"])

@@ -27,6 +27,10 @@ _RFC3339 = re.compile(
 )
 
 
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""All but tabulator and line ends; NUL is told apart."""
+
+
 class Pattern(validate.Regexp):
     """A regular expression that the whole text must match; ``what`` says it in words."""
 
@@ -48,6 +52,8 @@ class Text(fields.String):
     ) -> str:
         if not isinstance(value, str):
             raise ValidationError("This must be a string.")
+        if _CONTROL.search(value):  # a terminal that shows it would obey it
+            raise ValidationError("This text has control characters.")
         if not is_storable(value):
             raise ValidationError("This text has a NUL or half of a surrogate pair.")
         return value

@@ -148,7 +148,10 @@ class StrictParser(FlaskParser):
             raise UnsupportedMediaType(
                 "Send the body as Content-Type: application/json, in UTF-8, not compressed."
             )
-        data = req.get_data(cache=False)
+        try:
+            data = req.get_data(cache=False)
+        except OSError as error:  # gunicorn's, for chunks that are none
+            raise Malformed("The body cannot be read: its chunks are not as HTTP writes them.") from error
         if len(data) > MAX_BODY:
             raise TooLarge(f"A body has at most {MAX_BODY // 1024} kB.")
         body = read_json(data)

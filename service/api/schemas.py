@@ -43,7 +43,7 @@ PORT_NUMBER = validate.Range(1, 65535, error="A port's number is 1-65535.")
 
 
 def _not_blank(text: str) -> None:
-    if not text.strip():
+    if not any(character.isalnum() for character in text):
         raise ValidationError("This must not be blank.")
 
 

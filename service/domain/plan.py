@@ -17,6 +17,9 @@ from service.domain.spec import Document
 FOREIGN_OWNER = "ForeignOwner"
 """The reason of a failure: somebody else's Service has the name."""
 
+TERMINATING = "Terminating"
+"""The reason of a failure: somebody's finalizers keep a Service that is being deleted."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:
@@ -62,6 +65,10 @@ class Desired:
     def rests(self, now: datetime) -> bool:
         """Return whether this aim failed before and is not to be tried again yet."""
         return self.tried_aim == self.aim and self.next_attempt_at is not None and now < self.next_attempt_at
+
+    def is_known_to_fail_by(self, reason: str) -> bool:
+        """Return whether this aim fails for that reason, and people have been told."""
+        return self.tried_aim == self.aim and self.failure == reason
 
     def is_same_wish(self, other: "Desired | None") -> bool:
         """Return whether nothing that a write depends on has changed since this was read."""
@@ -147,6 +154,10 @@ class Report(Action):
     """Tell that somebody else's Service has the name: ``foreign``."""
 
 
+class Linger(Action):
+    """Tell that it is being deleted and only finalizers keep it: ``terminating``."""
+
+
 def plan(desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: datetime) -> Iterator[Action]:
     """Yield what makes the cluster match; nothing for a key that is in sync, resting or not due.
 
@@ -165,17 +176,21 @@ def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime) -> 
     if want.manifest is None:
         if mine is None:
             return Settle(ref, "gone")
-        return None if mine.terminating else Delete(ref, "withdrawn")
+        return _linger(ref, want) if mine.terminating else Delete(ref, "withdrawn")
     if want.not_before and now < want.not_before:
         return None
     if have is None:
         return Create(ref, "missing")
     if mine is None:
-        known = want.failure == FOREIGN_OWNER and want.tried_aim == want.aim
-        return None if known else Report(ref, "foreign")
-    if mine.terminating:
-        return None
-    return _compare(ref, want, mine)
+        return None if want.is_known_to_fail_by(FOREIGN_OWNER) else Report(ref, "foreign")
+    action = _compare(ref, want, mine)
+    if mine.terminating and (action is None or action.reason != "drift"):  # it serves until it is gone
+        return _linger(ref, want)
+    return action
+
+
+def _linger(ref: Ref, want: Desired) -> Action | None:
+    return None if want.is_known_to_fail_by(TERMINATING) else Linger(ref, "terminating")
 
 
 def _compare(ref: Ref, want: Desired, mine: Observed) -> Action | None:

@@ -1,5 +1,7 @@
 """Who may decide about whom. One function for every client, so that nobody gets round it."""
 
+import unicodedata
+
 from service.domain.errors import DigestMismatch, Forbidden, SelfReview
 from service.domain.exposure import Principal, PrincipalKind, Revision, Role
 
@@ -18,8 +20,13 @@ def check_reviewer(reviewer: Principal, revision: Revision, digest: str) -> None
         raise Forbidden("A review needs the role approver.")
     if reviewer.kind is not PrincipalKind.PERSON:
         raise Forbidden("A service account is nobody's second pair of eyes: only people review.")
-    involved = {revision.requested_by["person"], revision.requested_by["acted_for"]}
-    if reviewer.person in involved or reviewer.acted_for in involved - {None}:
+    asked = {_folded(revision.requested_by["person"]), _folded(revision.requested_by["acted_for"])}
+    if {_folded(reviewer.person), _folded(reviewer.acted_for)} & (asked - {None}):
         raise SelfReview(f"{reviewer.person} asked for this revision: somebody else has to review it.")
     if digest != revision.digest:
         raise DigestMismatch(digest, revision.digest)
+
+
+def _folded(person: str | None) -> str | None:
+    """Return a name as it is compared: another spelling of case or width is nobody else."""
+    return None if person is None else unicodedata.normalize("NFKC", person).casefold()

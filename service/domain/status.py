@@ -4,7 +4,7 @@ Computed when read, never stored.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from shlex import quote
 
 from service.domain.exposure import (
@@ -19,6 +19,9 @@ from service.domain.exposure import (
 )
 from service.domain.plan import FOREIGN_OWNER
 from service.domain.spec import Document, ExposureType
+
+UNWATCHED = timedelta(seconds=30)
+"""After so long without a look, nobody can say what the cluster has; the worker looks every second."""
 
 SETTLED = (
     Decision.LIVE,
@@ -40,7 +43,7 @@ def summarise(record: ExposureRecord, now: datetime) -> Document:
         "state": state_word(record, now),
         "reason": record.exposure.end_reason,
         "intent": record.exposure.intent.value,
-        "conditions": list(_conditions(record)),
+        "conditions": list(_conditions(record, now)),
         "ports": [
             {"name": port.name, "node_port": chosen.number, "origin": chosen.origin.value}
             for port, chosen in zip(shown.spec.ports, shown.allocation.ports, strict=False)
@@ -76,8 +79,7 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
         record.newest(decision) for decision in (Decision.PENDING, Decision.APPROVED, Decision.LIVE)
     )
     needs_requester = sync.reason == "NodePortTaken" and not sync.retryable
-    scheduled = bool(approved and approved.spec.not_before and now < approved.spec.not_before)
-    state = _effective_state(record)
+    state = _effective_state(record, now)
     degraded = state in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
     words = {
         "Ended": exposure.ended_at is not None,
@@ -85,7 +87,7 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
         "Suspended": exposure.intent is Intent.SUSPENDED,
         "NeedsRequester": needs_requester,
         "AwaitingApproval": pending is not None and live is None and approved is None,
-        "Scheduled": scheduled and live is None,
+        "Scheduled": _is_scheduled(record, now) and live is None,
         "Applying": (live is None and not degraded) or state is SyncState.APPLYING,
         "Degraded": degraded or readiness(record) != "ready",
         "ActiveChangePending": pending is not None or approved is not None,
@@ -93,9 +95,26 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
     return next((word for word, fits in words.items() if fits), "Active")
 
 
-def _effective_state(record: ExposureRecord) -> SyncState:
-    """Return the sync state; unknown while the cluster cannot be read, whatever was done before."""
-    return SyncState.UNKNOWN if record.view.problem else record.sync.state
+def _is_unwatched(record: ExposureRecord, now: datetime) -> bool:
+    """Return whether no worker has looked at the cluster for a while: what is known of it may be wrong."""
+    seen, tries = record.view.seen_at, record.view.problem is not None
+    return seen is not None and not tries and now - seen > UNWATCHED
+
+
+def _is_scheduled(record: ExposureRecord, now: datetime) -> bool:
+    approved = record.newest(Decision.APPROVED)
+    return approved is not None and approved.spec.not_before is not None and now < approved.spec.not_before
+
+
+def passing(record: ExposureRecord, now: datetime) -> int:
+    """Return what time alone changes in a status, as two bits: an entity tag has to differ by them."""
+    return 2 * _is_scheduled(record, now) + _is_unwatched(record, now)
+
+
+def _effective_state(record: ExposureRecord, now: datetime) -> SyncState:
+    """Return the sync state; unknown while nobody can tell, whatever was done before."""
+    away = record.view.problem is not None or _is_unwatched(record, now)
+    return SyncState.UNKNOWN if away and record.exposure.ended_at is None else record.sync.state
 
 
 def _in_cluster(record: ExposureRecord) -> Revision | None:
@@ -109,11 +128,11 @@ def _in_cluster(record: ExposureRecord) -> Revision | None:
     return None if sync.uid is None or is_foreign else record.newest(Decision.LIVE)
 
 
-def _conditions(record: ExposureRecord) -> Iterator[Document]:
+def _conditions(record: ExposureRecord, now: datetime) -> Iterator[Document]:
     yield _approved(record)
     yield _allocated(record)
-    yield _applied(record)
-    yield _ready(record)
+    yield _applied(record, now)
+    yield _ready(record, now)
     yield _compliant(record)
 
 
@@ -162,19 +181,19 @@ def _allocated(record: ExposureRecord) -> Document:
     return _condition("Allocated", True, "InLedger", message, revision.created_at, revision.number)
 
 
-def _applied(record: ExposureRecord) -> Document:
+def _applied(record: ExposureRecord, now: datetime) -> Document:
     sync, exposure = record.sync, record.exposure
     generation = sync.revision or 0
-    state = record.sync.state if exposure.ended_at else _effective_state(record)
+    state = _effective_state(record, now)
     words: dict[SyncState, tuple[bool | None, str, str]] = {
-        SyncState.NONE: (False, "NotYet", "Nothing was sent to the cluster yet."),
+        SyncState.NONE: (False, "NotYet", _not_yet(record)),
         SyncState.APPLYING: (False, "Applying", "The worker is making the Service."),
         SyncState.IN_SYNC: (True, "InSync", f"The cluster has revision {generation}."),
         SyncState.DRIFTED: (False, "Drifted", "The cluster differs from what was approved."),
         SyncState.FAILED: (False, "Failed", "The cluster did not take it."),
         SyncState.REMOVING: (False, "Removing", "The worker is removing the Service."),
         SyncState.REMOVED: (False, "Removed", "The Service is gone."),
-        SyncState.UNKNOWN: (None, "ClusterAway", _away(record)),
+        SyncState.UNKNOWN: (None, *_away(record)),
     }
     status, reason, message = words[state]
     since = sync.changed_at or exposure.created_at
@@ -185,23 +204,31 @@ def _applied(record: ExposureRecord) -> Document:
     return _condition("Applied", status, reason, message, since, generation)
 
 
-def _away(record: ExposureRecord) -> str:
-    seen = record.view.seen_at
-    since = f"since {seen:%Y-%m-%dT%H:%M:%SZ}" if seen else "and never could be"
-    problem = record.view.problem or ""
-    return f"The cluster cannot be read {since}; the worker goes on trying. {problem}".rstrip()
+def _not_yet(record: ExposureRecord) -> str:
+    nobody = record.view.seen_at is None
+    return "No worker has looked at this cluster yet." if nobody else "Nothing was sent to the cluster yet."
 
 
-def _ready(record: ExposureRecord) -> Document:
+def _away(record: ExposureRecord) -> tuple[str, str]:
+    """Return reason and message for what nobody can tell at present."""
+    seen, problem = record.view.seen_at, record.view.problem
+    since = f"since {seen:%Y-%m-%dT%H:%M:%SZ}" if seen else None
+    if problem is None:
+        message = f"No worker has looked at the cluster {since or 'yet'}: does one run?"
+        return "WorkerAway", f"{message} What is shown may be old."
+    message = f"The cluster cannot be read {since or 'and never could be'}; the worker goes on trying."
+    return "ClusterAway", f"{message} {problem}"
+
+
+def _ready(record: ExposureRecord, now: datetime) -> Document:
     sync = record.sync
     since = sync.ready_changed_at or sync.changed_at or record.exposure.created_at
     generation = sync.revision or 0
     if _in_cluster(record) is None:
         message = "The cluster has no Service of a live revision."
         return _condition("Ready", False, "NotApplied", message, since, generation)
-    if record.view.problem:
-        since = record.view.seen_at or since
-        return _condition("Ready", None, "ClusterAway", _away(record), since, generation)
+    if _effective_state(record, now) is SyncState.UNKNOWN:
+        return _condition("Ready", None, *_away(record), record.view.seen_at or since, generation)
     word = readiness(record)
     reason, message = {
         "ready": ("Ready", f"{sync.ready_endpoints} endpoint(s) are ready."),

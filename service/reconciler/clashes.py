@@ -20,6 +20,15 @@ def explain_foreign(service: Document) -> str:
     )
 
 
+def explain_terminating(service: Document) -> str:
+    """Return since when a Service is being deleted, what keeps it, and who can let it go."""
+    metadata = service["metadata"]
+    return (
+        f"The Service is being deleted since {metadata['deletionTimestamp']}; "
+        f"{', '.join(metadata.get('finalizers') or ['something'])} keeps it until whoever set that lets go."
+    )
+
+
 def explain_changed(paths: Iterable[str]) -> str:
     """Return which fields the cluster changed while it took a write, and who can do something about it."""
     return (
@@ -46,7 +55,7 @@ def explain_taken_port(services: Iterable[Document], want: Desired) -> Failure:
         return Failure("NodePortTaken", f"{message} It is tried again.")
     listed = ", ".join(f"node port {number} by Service {owner}" for number, owner in sorted(owners.items()))
     asked = set(owners) & set(want.asked_ports)
-    hint = "Ask again without node_port, or for another one." if asked else "It is tried again."
+    hint = "Delete this exposure and ask again without that node_port." if asked else "It is tried again."
     return Failure("NodePortTaken", f"Taken in the cluster: {listed}. {hint}", retryable=not asked)
 
 

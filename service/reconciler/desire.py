@@ -1,6 +1,6 @@
 """What is to be in the cluster, from what the ledger says of an exposure. Pure."""
 
-from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, SyncState
+from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin
 from service.domain.manifest import with_ports
 from service.domain.plan import Desired, Ref
 
@@ -39,7 +39,7 @@ def desired_of(record: ExposureRecord) -> Desired | None:
         create_tokens=sync.create_tokens,
         tried_aim=sync.aim,
         next_attempt_at=sync.next_attempt_at,
-        failure=sync.reason if sync.state is SyncState.FAILED else None,
+        failure=sync.reason,
         asked_ports=frozenset(p.number for p in revision.allocation.ports if p.origin is PortOrigin.ASKED),
         request_id=revision.request_id,
     )

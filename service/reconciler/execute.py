@@ -22,11 +22,13 @@ from service.domain.exposure import Decision, ExposureRecord
 from service.domain.manifest import Mark, differs, merged, with_mark
 from service.domain.plan import (
     FOREIGN_OWNER,
+    TERMINATING,
     Action,
     Confirm,
     Create,
     Delete,
     Desired,
+    Linger,
     Observed,
     Ref,
     Replace,
@@ -35,7 +37,12 @@ from service.domain.plan import (
 )
 from service.domain.spec import Document
 from service.reconciler import recording
-from service.reconciler.clashes import explain_changed, explain_foreign, explain_taken_port
+from service.reconciler.clashes import (
+    explain_changed,
+    explain_foreign,
+    explain_taken_port,
+    explain_terminating,
+)
 from service.reconciler.edge import Edge
 from service.reconciler.recording import Failure
 
@@ -62,6 +69,7 @@ class Executor:
             Confirm: self._confirm,
             Settle: self._settle,
             Report: self._report,
+            Linger: self._linger,
         }
 
     def execute(self, action: Action, want: Desired, have: Observed | None) -> None:
@@ -185,6 +193,11 @@ class Executor:
         found = self._gateway.service(action.ref.namespace, action.ref.name)
         if found is not None and not want.owns(Observed(found)):
             self._fail(want, Failure(FOREIGN_OWNER, explain_foreign(found)))
+
+    def _linger(self, _: Action, want: Desired, have: Observed | None) -> None:
+        assert have is not None
+        removing = want.manifest is None  # then it goes as it should, only later
+        self._fail(want, Failure(TERMINATING, explain_terminating(have.service), unknown=removing))
 
     def _prepare(self, want: Desired, spent: str | None = None, **values: object) -> ExposureRecord | None:
         """Look again, bind the ports, write down what is tried; None: it must not be sent."""

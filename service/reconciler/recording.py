@@ -49,8 +49,11 @@ def via(current: SyncState, *path: SyncState) -> str:
 
 
 def begin(session: Session, want: Desired, now: datetime, **values: object) -> ExposureRecord | None:
-    """Lock, look again and say what is being tried; None: what was planned is no longer what is wanted."""
-    record = exposures.lock(session, want.exposure_id)
+    """Lock, look again and say what is being tried; None: what was planned is no longer what is wanted.
+
+    A row that somebody else has is left for the next look: one that hangs must not keep the others waiting.
+    """
+    record = exposures.lock(session, want.exposure_id, wait=False)
     if record is None or not want.is_same_wish(desired_of(record)):
         return None
     state = SyncState.REMOVING if want.manifest is None else SyncState.APPLYING

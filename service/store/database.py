@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeAlias
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, orm, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, orm, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -29,7 +29,15 @@ class Transactions(Protocol):
 
 
 def open_engine(url: str, pool_size: int = 5) -> Engine:
-    """Return the process's engine; connections are made when needed, and tried before they are lent."""
+    """Return the process's engine; connections are made when needed, and tried before they are lent.
+
+    Raises:
+        Unavailable: the URL has an option that PostgreSQL's client does not know.
+    """
+    try:
+        psycopg.conninfo.make_conninfo(**make_url(url).query)  # type: ignore[arg-type]
+    except psycopg.ProgrammingError as error:
+        raise Unavailable(f"The database's URL cannot be used: {error}") from error
     return create_engine(
         url,
         pool_size=pool_size,

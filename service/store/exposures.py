@@ -97,10 +97,14 @@ def _holder(session: Session, metadata: Metadata) -> UUID | None:
     )
 
 
-def lock(session: Session, exposure_id: UUID) -> ExposureRecord | None:
-    """Lock an exposure's row until the transaction ends, then read all of it; None when there is none."""
-    locked = session.execute(select(t.exposure.c.id).where(t.exposure.c.id == exposure_id).with_for_update())
-    return get(session, exposure_id) if locked.first() else None
+def lock(session: Session, exposure_id: UUID, *, wait: bool = True) -> ExposureRecord | None:
+    """Lock an exposure's row until the transaction ends, then read all of it; None when there is none.
+
+    Raises (through the transaction):
+        Busy: somebody else has the lock; at once unless ``wait``.
+    """
+    row = select(t.exposure.c.id).where(t.exposure.c.id == exposure_id).with_for_update(nowait=not wait)
+    return get(session, exposure_id) if session.execute(row).first() else None
 
 
 def get(session: Session, exposure_id: UUID) -> ExposureRecord | None:

@@ -1,5 +1,6 @@
 """Everything that can be looked at, and by whom. What you may not see does not exist for you."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -16,6 +17,9 @@ from service.store import exposures as exposure_rows
 from service.store import identities, ports
 
 T = TypeVar("T")
+
+MOST_PORT, MOST_EVENT = 2**16, 2**63 - 1
+"""Positions beyond are in no list; PostgreSQL could not even compare them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def events(session: Session, exposure_id: UUID, principal: Principal, page: Page
         NotFound: see ``check_visible``.
     """
     exposure(session, exposure_id, principal)
-    rows = event_rows.of_exposure(session, exposure_id, _number(page.after), page.size + 1)
+    rows = event_rows.of_exposure(session, exposure_id, _number(page.after, MOST_EVENT), page.size + 1)
     return _page(rows, page.size, (str(rows[: page.size][-1].id),) if rows else ())
 
 
@@ -136,14 +140,15 @@ def node_ports(session: Session, cluster: str, page: PageRequest, now: datetime)
         NotFound: no such cluster.
     """
     _cluster(session, cluster)
-    rows = ports.page(session, cluster, _number(page.after), page.size + 1, now)
+    rows = ports.page(session, cluster, _number(page.after, MOST_PORT), page.size + 1, now)
     return _page(rows, page.size, (str(rows[: page.size][-1].port),) if rows else ())
 
 
-def _number(after: tuple[str, ...] | None) -> int:
+def _number(after: tuple[str, ...] | None, most: int) -> int:
     if after is None:
         return 0
-    if len(after) != 1 or not after[0].isdecimal() or len(after[0]) > 18:
+    known = len(after) == 1 and re.fullmatch("[0-9]{1,19}", after[0]) is not None
+    if not known or int(after[0]) > most:
         raise BadPageToken("This page token was not made by this list.")
     return int(after[0])
 

@@ -173,6 +173,23 @@ def test_a_kill_leaves_nothing_and_the_next_start_clears_up(tmp_path: Path):
         assert again.wait_for_exit() == 0, again.said
 
 
+def test_a_part_that_ends_by_itself_ends_the_whole_with_its_last_words(tmp_path: Path):
+    with running(tmp_path) as dev:
+        dev.wait_until_up()
+        [worker] = [pid for pid in descendants(dev.process.pid) if is_worker(pid)]
+
+        os.kill(worker, signal.SIGKILL)
+
+        assert dev.wait_for_exit() == 1
+        dev.check_nothing_is_left()
+    assert "wharfinger worker has ended." in dev.said
+
+
+def is_worker(pid: int) -> bool:
+    """Return whether a process is the worker itself, not its tether."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:4] == [b"-m", b"service", b"worker"]
+
+
 def test_a_port_in_use_is_told_in_one_line_before_anything_starts(tmp_path: Path):
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]

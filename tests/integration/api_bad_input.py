@@ -139,6 +139,8 @@ SPEC = [
     Bad("a port is null", ports(None), 422, "invalid", "#/spec/ports/0"),
     Bad("no justification", a_request(justification=...), 422, "invalid", JUSTIFICATION),
     Bad("blank justification", a_request(justification=" \n"), 422, "invalid", JUSTIFICATION),
+    Bad("invisible justification", a_request(justification="\u200b"), 422, "invalid", JUSTIFICATION),
+    Bad("an escape sequence", a_request(justification="a\x1b[2Jb"), 422, "invalid", JUSTIFICATION),
     Bad("justification is true", a_request(justification=True), 422, "invalid", JUSTIFICATION),
     Bad("2,001 letters", a_request(justification="a" * 2001), 422, "invalid", JUSTIFICATION),
     Bad("lifetime is a number", a_request(lifetime=72), 422, "invalid", "#/spec/lifetime"),

@@ -60,6 +60,26 @@ def test_a_chunked_body_is_bounded_without_a_content_length(world: World) -> Non
     assert_problem(response, 413, "too-large")
 
 
+class BrokenChunks(BytesIO):
+    """A body as gunicorn gives it when its chunks are none."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Fail as gunicorn's reader does."""
+        raise OSError("Invalid chunk size: b'zz'")
+
+    readinto = read  # type: ignore[assignment]
+
+
+def test_a_body_whose_chunks_are_none_is_malformed(world: World) -> None:
+    response = world.app.test_client().post(
+        "/v1/exposures",
+        input_stream=BrokenChunks(),
+        headers={"Authorization": "Bearer wft_ann", "Content-Type": "application/json"},
+        environ_overrides={"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"},
+    )
+    assert_problem(response, 400, "malformed")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -119,7 +139,16 @@ def test_bad_addresses_and_queries_are_refused(world: World, address: str, statu
 
 
 @pytest.mark.parametrize(
-    "position", [[], ["x"], ["2030-01-01", "x"], ["9" * 30], ["0001-01-01T00:00:00+23:59", "x"]]
+    "position",
+    [
+        [],
+        ["x"],
+        ["2030-01-01", "x"],
+        ["9" * 30],
+        ["2147483648"],
+        ["\u0661"],
+        ["0001-01-01T00:00:00+23:59", "x"],
+    ],
 )
 def test_a_page_token_with_a_wrong_position_is_refused(world: World, position: list[str]) -> None:
     for address in ("/v1/exposures", "/v1/clusters/dev/node-ports"):

@@ -279,7 +279,7 @@ def test_an_exposure_that_ended_otherwise_cannot_be_taken_back(world: World) -> 
 
 def test_the_tag_changes_with_the_node_addresses_alone(world: World, clock) -> None:
     made = world.ann.submit()
-    for addresses, tag in ((["192.0.2.1"], '"1.1"'), (["192.0.2.1"], '"1.1"'), (["192.0.2.2"], '"1.2"')):
+    for addresses, tag in ((["192.0.2.1"], '"1.4"'), (["192.0.2.1"], '"1.4"'), (["192.0.2.2"], '"1.8"')):
         clock.advance(seconds=1)
         with world.transaction() as session:
             record_view(session, "dev", addresses, clock())

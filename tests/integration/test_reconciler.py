@@ -1,9 +1,12 @@
 """What the worker makes of people's decisions, on real rows and a cluster that behaves."""
 
+import time
+
 import pytest
 
 from service.domain.exposure import SyncState
 from service.domain.manifest import Mark
+from service.store import exposures
 from tests.conftest import Clock
 from tests.integration.api_world import PEOPLE
 from tests.integration.reconciler_world import PORT, SteppingWorld, seconds
@@ -149,3 +152,17 @@ def test_times_are_the_edges(world: SteppingWorld) -> None:
     record = world.record(story)
     assert seconds(record.sync.changed_at, record.exposure.created_at) == 600
     assert seconds(record.revisions[0].decided_at, record.exposure.created_at) == 300
+
+
+def test_a_row_that_somebody_holds_keeps_no_other_exposure_waiting(
+    world: SteppingWorld, database: Database
+) -> None:
+    held, other = world.approved(), world.request("other", ports=[{"port": 80}]).approve()
+    begun = time.monotonic()
+    with database.transaction() as session:
+        exposures.lock(session, held.id)
+        world.cycle()
+    assert time.monotonic() - begun < 2
+    assert (held.condition("Applied")[0], other.condition("Applied")[0]) == ("False", "True")
+    world.cycle()
+    assert held.condition("Applied") == ("True", "InSync")

@@ -63,10 +63,32 @@ def test_while_a_finalizer_keeps_it_the_exposure_is_ending_and_the_port_stays_bo
         world.later(seconds=10)
     assert (story.status()["state"], world.claimed()) == ("Ending", "bound")
     assert world.written() == ["delete"]
+    assert story.condition("Applied") == ("False", "Terminating")
+    assert "example.com/slow keeps it" in story.message()
+    assert story.kinds().count("removal-failed") == 1
     world.cluster.hand_edit("team-a", "hello", lambda s: s["metadata"].pop("finalizers"))
     world.cycle()
     assert_ended(world, story)
     assert world.claimed() == "cooling"
+
+
+def test_a_live_service_that_finalizers_keep_is_told_of_healed_and_made_again_when_it_is_gone(
+    world: SteppingWorld,
+) -> None:
+    story = world.live()
+    keep = {"finalizers": ["example.com/slow"]}
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["metadata"].update(keep))
+    world.cluster.remove("team-a", "hello")
+    world.cycle()
+    assert (story.status()["state"], story.condition("Applied")) == ("Degraded", ("False", "Terminating"))
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"app": "thief"}))
+    world.later(seconds=10)
+    assert world.service(story)["spec"]["selector"] == {"app": "hello"}
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["metadata"].pop("finalizers"))
+    for _ in range(2):
+        world.later(seconds=10)
+    assert story.condition("Applied") == ("True", "InSync")
+    assert "recreated" in story.kinds()
 
 
 def test_what_somebody_deleted_by_hand_before_settles_without_a_write(world: SteppingWorld) -> None:

@@ -33,8 +33,15 @@ def test_a_duration_is_a_number_with_its_unit(written: str, meant: timedelta) ->
     assert Lifetime().convert(written, None, None) == meant
 
 
+def test_a_token_for_more_than_a_year_is_refused() -> None:
+    assert Lifetime().convert("366d", None, None) == timedelta(days=366)
+    with pytest.raises(click.BadParameter, match="366 days at most"):
+        Lifetime().convert("367d", None, None)
+
+
 @pytest.mark.parametrize(
-    "written", ["", "90", "d", "0d", "-1d", "1.5h", "1w", "1d2h", " 1d", "1d\n", "9999999d", "\u0661d"]
+    "written",
+    ["", "90", "d", "0d", "-1d", "1.5h", "1w", "1d2h", " 1d", "1d\n", "9999999d", "\u0661d"],
 )
 def test_what_is_no_duration_is_refused_with_an_example(written: str) -> None:
     with pytest.raises(click.BadParameter, match="90d, 12h or 30m"):

@@ -49,7 +49,7 @@ def test_an_asked_port_that_is_taken_needs_its_requester() -> None:
     assert (failure.reason, failure.retryable, failure.unknown) == ("NodePortTaken", False, False)
     assert failure.message == (
         f"Taken in the cluster: node port {NUMBER} by Service shop/thief. "
-        "Ask again without node_port, or for another one."
+        "Delete this exposure and ask again without that node_port."
     )
 
 

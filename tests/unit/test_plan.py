@@ -8,11 +8,13 @@ import pytest
 from service.domain.exposure import SyncState
 from service.domain.plan import (
     FOREIGN_OWNER,
+    TERMINATING,
     Action,
     Confirm,
     Create,
     Delete,
     Desired,
+    Linger,
     Observed,
     Ref,
     Replace,
@@ -130,10 +132,26 @@ def test_it_is_sent_when_its_time_has_come(due: Any) -> None:
     assert plan_one(make_wish(not_before=due), None) == [Create(REF, "missing")]
 
 
-def test_a_service_that_is_being_deleted_is_waited_for() -> None:
-    dying = make_observed(deletionTimestamp="2030-01-01T11:59:59Z")
+DYING = {"deletionTimestamp": "2030-01-01T11:59:59Z"}
 
-    assert plan_one(make_desired(is_live=False, revision=2), dying) == []
+
+def test_a_service_that_is_being_deleted_is_told_of_and_gets_no_new_revision() -> None:
+    dying = make_observed(**DYING)
+
+    assert plan_one(make_desired(is_live=False, revision=2), dying) == [Linger(REF, "terminating")]
+
+
+def test_a_service_that_is_being_deleted_is_told_of_once() -> None:
+    told = make_desired(sync_state=SyncState.FAILED, failure=TERMINATING, tried_aim="revision 1")
+
+    assert plan_one(told, make_observed(**DYING)) == []
+
+
+def test_drift_is_put_right_while_finalizers_keep_the_service() -> None:
+    dying = make_observed(**DYING)
+    dying.service["spec"]["selector"] = {"app": "thief"}
+
+    assert plan_one(make_desired(), dying) == [Replace(REF, "drift")]
 
 
 # What is to go.
@@ -154,7 +172,7 @@ def test_a_service_that_is_gone_is_settled() -> None:
 
 
 def test_a_withdrawn_service_that_waits_for_finalizers_is_waited_for() -> None:
-    assert plan_one(make_removal(), make_observed(deletionTimestamp="2030-01-01T11:59:59Z")) == []
+    assert plan_one(make_removal(), make_observed(**DYING)) == [Linger(REF, "terminating")]
 
 
 def test_removal_never_touches_who_took_the_name_since() -> None:

@@ -10,11 +10,13 @@ from service.domain.exposure import SyncState
 from service.domain.manifest import Mark, differs, merged, with_mark
 from service.domain.plan import (
     FOREIGN_OWNER,
+    TERMINATING,
     Action,
     Confirm,
     Create,
     Delete,
     Desired,
+    Linger,
     Observed,
     Ref,
     Replace,
@@ -104,11 +106,11 @@ def apply(action: Action, desired: dict[Ref, Desired], observed: dict[Ref, Obser
         case Settle():
             del desired[ref]
             return
-        case Report():
+        case Report() | Linger():
             desired[ref] = replace(
                 want,
                 sync_state=SyncState.FAILED,
-                failure=FOREIGN_OWNER,
+                failure=FOREIGN_OWNER if isinstance(action, Report) else TERMINATING,
                 tried_aim=want.aim,
                 next_attempt_at=LATER,
             )

@@ -31,8 +31,18 @@ def test_an_approver_reviews_what_somebody_else_asked_for() -> None:
         make_principal("ann", Role.APPROVER, Role.ADMIN),
         make_principal("ann", acted_for="eve"),
         make_principal("eve", acted_for="ann"),
+        make_principal("Ann"),
+        make_principal("\uff41\uff4e\uff4e"),
     ],
-    ids=["herself", "another-token", "as-admin", "for-somebody", "through-somebody"],
+    ids=[
+        "herself",
+        "another-token",
+        "as-admin",
+        "for-somebody",
+        "through-somebody",
+        "in-capitals",
+        "in-wide",
+    ],
 )
 def test_who_asked_cannot_review(reviewer: Principal) -> None:
     revision = asked_by("ann")

@@ -178,7 +178,7 @@ def test_ports_of_another_revision_are_not_listed() -> None:
         (SyncState.FAILED, "False", "Failed"),
         (SyncState.REMOVING, "False", "Removing"),
         (SyncState.REMOVED, "False", "Removed"),
-        (SyncState.UNKNOWN, "Unknown", "ClusterAway"),
+        (SyncState.UNKNOWN, "Unknown", "WorkerAway"),
     ],
 )
 def test_applied_follows_the_workers_axis(state: SyncState, status: str, reason: str) -> None:
@@ -214,6 +214,17 @@ def test_applied_is_unknown_since_the_cluster_was_last_seen() -> None:
     assert found["message"] == (
         "The cluster cannot be read since 2030-01-01T11:59:00Z; the worker goes on trying. connection refused"
     )
+
+
+def test_a_cluster_that_nobody_has_looked_at_for_long_is_unknown() -> None:
+    old = ClusterView(node_addresses=("192.0.2.1",), seen_at=NOON - timedelta(seconds=31))
+
+    found = conditions(make_record(view=old))
+
+    for kind in ("Applied", "Ready"):
+        assert (found[kind]["status"], found[kind]["reason"]) == ("Unknown", "WorkerAway")
+        assert "No worker has looked at the cluster since 2030-01-01T11:59:29Z" in found[kind]["message"]
+    assert summarise(make_record(view=old), NOON)["state"] == "Degraded"
 
 
 def test_a_cluster_that_was_never_seen_is_said_to_be_so() -> None:
