@@ -1,5 +1,6 @@
 """What a person sees of a long step: a line that is rewritten on a terminal, one every 10 s elsewhere."""
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -32,7 +33,8 @@ class Progress:
         if not self._live:
             self.say(text)
             return
-        line = f"devcluster: {text}"
+        # A line that wraps cannot be rewritten: each redraw would scroll the screen by one.
+        line = f"devcluster: {text}"[: shutil.get_terminal_size().columns - 1]
         self._stream.write("\r" + line.ljust(self._width))
         self._stream.flush()
         self._width = len(line)

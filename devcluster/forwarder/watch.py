@@ -9,9 +9,9 @@ from collections.abc import Callable
 from devcluster.client import Client, Document
 from devcluster.errors import ApiAway, ApiRefused
 
-_WATCH_SECONDS = 240
-_READ_SECONDS = 90.0
-"""Bookmarks come about every minute, so a longer silence means that nobody is there."""
+_WATCH_SECONDS = 60
+_READ_SECONDS = 75.0
+"""The server ends a watch before, also one of a kind that never changes; a longer silence is nobody there."""
 _PAUSE_SECONDS = 0.5
 
 

@@ -14,10 +14,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import urllib3
+from sqlalchemy import make_url
 
 from service.admin.dev_cluster import DevCluster, own_cluster, real_cluster
 from service.admin.dev_seed import seed, write_env
@@ -105,7 +107,7 @@ def _start(stack: ExitStack, settings: Settings, port: int) -> DevWorld:
 
 def _database(stack: ExitStack, settings: Settings) -> str:
     """Return the URL of api and worker, its schema at head."""
-    if settings.database_url is not None:
+    if settings.database_url is not None and not _is_left_over(settings.database_url):
         if settings.migration_database_url is not None:
             migrate(settings.migration_database_url)
         from service.wiring import engine_of
@@ -123,6 +125,20 @@ def _database(stack: ExitStack, settings: Settings) -> str:
     postgres = stack.enter_context(EmbeddedPostgres(HOME / "postgres"))
     migrate(postgres.owner_url)
     return str(postgres.app_url)
+
+
+def _is_left_over(url: str) -> bool:
+    """Return whether a shell still has the URL of an earlier run, whose PostgreSQL has ended with it."""
+    from devcluster.postgres import LOGIN
+
+    address = make_url(url)
+    if address.username != LOGIN or address.host != HOST or address.port is None:
+        return False
+    with socket.socket() as probe:
+        left_over = probe.connect_ex((HOST, address.port)) != 0
+    if left_over:
+        say("WHARFINGER_DATABASE_URL is that of an earlier wharfinger dev, which has ended: passed over.")
+    return left_over
 
 
 def _part(stack: ExitStack, name: str, environment: Mapping[str, str]) -> Any:
@@ -153,7 +169,7 @@ def _wait_until_ready(address: str, parts: Mapping[str, Any]) -> None:
 
 
 def _play(world: DevWorld, once: bool) -> int:
-    story = Story(world.values, sys.stdout.write, traffic=world.cluster.has_traffic)
+    story = Story(world.values, partial(print, end="", flush=True), traffic=world.cluster.has_traffic)
     try:
         story.play(["NodePort", "ClusterIP", "LoadBalancer"] if once else ["NodePort"])
     except StoryFailed as failure:

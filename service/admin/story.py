@@ -52,6 +52,8 @@ class Story:
             StoryFailed: a step was not what it says.
         """
         begun = time.monotonic()
+        if self._traffic and self._fetch(f"127.0.0.1:{NODE_PORT}") is not None:
+            raise StoryFailed(f"127.0.0.1:{NODE_PORT} answers already: another demo on this machine?")
         for kind in types:
             self._tell(f"\n=== {kind} ===")
             self._take_back_leftovers(NAMES[kind])
@@ -91,7 +93,7 @@ class Story:
         return exposure
 
     def _approve(self, exposure: Document) -> None:
-        self._say("A platform approver approves exactly that digest; who asked may not.")
+        self._say("A platform approver approves exactly that digest; a requester may not.")
         pending = exposure["status"]["pending"]
         body = {"verdict": "approve", "digest": pending["digest"], "comment": "fine for Thursday"}
         path = f"{_path(exposure)}/revisions/{pending['revision']}/reviews"
@@ -149,6 +151,8 @@ class Story:
         self._say("How to reach it (status.access):")
         for line in (*access["addresses"], *access["commands"]):
             self._tell(f"   {line}")
+        if self._traffic:
+            self._tell("   (DNS names and kubectl's ways in are for a real cluster: no kubelet runs here)")
         if not self._traffic or exposure["spec"]["type"] == "ClusterIP":
             return []
         address = access["addresses"][0]

@@ -114,7 +114,7 @@ class NameTaken(Conflict):
     def __init__(self, namespace: str, name: str, exposure_id: UUID | None) -> None:
         seen = f": exposure {exposure_id}" if exposure_id else ", of another team"
         super().__init__(
-            f"{namespace}/{name} is already exposed{seen}. Change or delete that one, or choose another name."
+            f"{namespace}/{name} is already exposed{seen}. Delete that one, or choose another name."
         )
         self.exposure_id = exposure_id
 

@@ -16,6 +16,12 @@ Session: TypeAlias = orm.Session
 """One transaction, open."""
 
 CHANNEL = "wharfinger"
+LACKING_STATES = {
+    "42501": "The database's login lacks rights. GRANT wharfinger_app TO it, and migrate with this release.",
+    "42P01": "The database has no such table. Run wharfinger migrate.",
+}
+"""Insufficient privilege, undefined table: what is missing is not the caller's to give."""
+
 BUSY_STATES = {"40001", "40P01", "55P03", "57014"}
 """Serialization failure, deadlock, lock timeout, statement timeout: the same request again may pass."""
 
@@ -64,7 +70,10 @@ def transactions(engine: Engine) -> Transactions:
         except PoolTimeout as error:
             raise Busy("All database connections are in use. Try again in a second.") from error
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) in BUSY_STATES:
+            state = getattr(error.orig, "sqlstate", None)
+            if state in LACKING_STATES:
+                raise Unavailable(LACKING_STATES[state]) from error
+            if state in BUSY_STATES:
                 raise Busy("Somebody else is changing the same thing. Try again in a second.") from error
             if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
                 raise Unavailable("The database does not answer. Try again in a few seconds.") from error

@@ -29,7 +29,7 @@ NAMES = {"WHARFINGER_URL", *TOKENS, "KUBECONFIG", "KUBECTL", "WHARFINGER_DATABAS
 class Dev:
     """One ``wharfinger dev`` in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.folder = folder
         self.port = free_ports(1, apart_from="30000-32767")[0]
         self.env = folder / ".dev" / "env"
@@ -37,7 +37,12 @@ class Dev:
         self._output = folder / "output"
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=environment(), stdout=output, stderr=output, start_new_session=True
+                command,
+                cwd=folder,
+                env=environment() | variables,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         self._seen: set[Identity] = set()
 
@@ -88,9 +93,9 @@ class Dev:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[Dev]:
+def running(folder: Path, *arguments: str, **variables: str) -> Iterator[Dev]:
     """Run ``wharfinger dev`` for the length of a block."""
-    dev = Dev(folder, *arguments)
+    dev = Dev(folder, *arguments, **variables)
     try:
         yield dev
     finally:
@@ -161,12 +166,17 @@ def check_second_is_refused(first: Dev) -> None:
 def test_a_kill_leaves_nothing_and_the_next_start_clears_up(tmp_path: Path):
     with running(tmp_path) as dev:
         dev.wait_until_up()
+        url = sourced(dev)["WHARFINGER_DATABASE_URL"]
 
         dev.process.kill()
 
         dev.process.wait()
         dev.check_nothing_is_left()
-    with running(tmp_path) as again:
+    with running(tmp_path, WHARFINGER_DATABASE_URL=url) as again:
+        passed_over = (
+            "WHARFINGER_DATABASE_URL is that of an earlier wharfinger dev, which has ended: passed over."
+        )
+        wait_until(lambda: passed_over in again.said, lambda: again.said)
         wait_until(lambda: "Clearing away what an earlier run left" in again.said, lambda: again.said)
         again.look()
         os.killpg(again.process.pid, signal.SIGINT)  # in the middle of the start

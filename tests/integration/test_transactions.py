@@ -83,6 +83,26 @@ def test_a_statement_that_takes_too_long_is_busy(own_database: Database) -> None
         run(own_database, "SET LOCAL statement_timeout = '50ms'", "SELECT pg_sleep(30)")
 
 
+@pytest.mark.parametrize(
+    ("statement", "hint"),
+    [
+        ("DELETE FROM event", "GRANT wharfinger_app"),
+        ("SELECT * FROM no_such_table", "Run wharfinger migrate"),
+    ],
+)
+def test_a_login_or_a_schema_that_lacks_something_says_what_to_do(
+    database: Database, statement: str, hint: str
+) -> None:
+    with pytest.raises(Unavailable, match=hint):
+        run(database, statement)
+
+
+def test_an_option_of_the_url_that_nobody_knows_is_told(postgres: Server) -> None:
+    url = postgres.login.update_query_dict({"foo": "bar"}).render_as_string(hide_password=False)
+    with pytest.raises(Unavailable, match='invalid connection option "foo"'):
+        open_engine(url)
+
+
 def test_a_database_that_is_away_is_unavailable(postgres: Server) -> None:
     engine = open_engine(postgres.login.set(port=1).render_as_string(hide_password=False))
     with pytest.raises(Unavailable, match="does not answer"), transactions(engine)() as session:
