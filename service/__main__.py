@@ -7,6 +7,7 @@ import click
 from environs import EnvError
 
 from service.admin import commands
+from service.admin.quota_command import quota
 from service.domain.errors import WharfingerError
 from service.settings import read_settings
 
@@ -40,6 +41,7 @@ def worker() -> None:
 
 for command in (commands.migrate, commands.token, commands.cluster, commands.team, commands.dev):
     cli.add_command(command)
+commands.team.add_command(quota)
 
 
 def main() -> None:

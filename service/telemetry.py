@@ -1,13 +1,23 @@
-"""Logs: a constant message, facts as fields; text for people, JSON for machines.
+"""Logs and metrics.
 
-Every module logs by the standard library; structlog writes the lines.
+A log line is a constant message with facts as fields; text for people, JSON for machines. Every module logs
+by the standard library; structlog writes the lines.
+
+Metrics are gauges that are computed when they are asked for, from the database. So it is all the same which
+of the server's processes answers, and none keeps counts that the others do not have.
 """
 
 import logging
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 LEVELS = {
     "gunicorn.error": logging.INFO,
@@ -53,3 +63,34 @@ def configure_logs(form: str, process: str) -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(level)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge(Collector):
+    """One gauge; a sample is the values of its labels, in their order, and the number."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...]
+    samples: tuple[tuple[tuple[str, ...], float], ...]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield it as the client writes it out."""
+        family = GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
+        for values, number in self.samples:
+            family.add_metric(values, number)
+        yield family
+
+
+def exposition(gauges: Iterable[Gauge], accept: str) -> tuple[bytes, str]:
+    """Return the gauges as Prometheus reads them, and the media type.
+
+    Args:
+        gauges: each name once.
+        accept: the scraper's Accept header; empty for the plain text form.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    for gauge in gauges:
+        registry.register(gauge)
+    encode, media_type = choose_encoder(accept)
+    return encode(registry), media_type

@@ -21,6 +21,8 @@ from service.telemetry import configure_logs
 if TYPE_CHECKING:
     from flask import Flask  # neither a command nor the worker loads it
 
+    from service.cluster.gateway import Gateway
+
 
 def now() -> datetime:
     """Return the time, in UTC."""
@@ -95,6 +97,22 @@ def admin_transactions(settings: Settings) -> Transactions:
             engine.dispose()
 
     return transaction
+
+
+@contextmanager
+def cluster_gateway(settings: Settings, context: str | None) -> Iterator["Gateway"]:
+    """Give a command of the platform the gateway to a cluster.
+
+    Raises:
+        ClusterAway: the kubeconfig, the context or the credentials are not there.
+    """
+    from service.cluster.real import open_gateway
+
+    gateway = open_gateway(settings.kubeconfig, context)
+    try:
+        yield gateway
+    finally:
+        gateway.close()
 
 
 def gunicorn_arguments(settings: Settings) -> list[str]:

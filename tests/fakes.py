@@ -7,11 +7,12 @@ answer, refuse a write, let somebody else act in between, and tell what was call
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from service.cluster.gateway import Change, ChangeKind, ServiceList
 from service.domain.errors import (
     ClusterAway,
     ObjectExists,
@@ -21,6 +22,7 @@ from service.domain.errors import (
 from tests.fake_endpoints import slice_of_pods, slice_ports
 from tests.fake_ports import NodePorts
 from tests.fake_rules import Key, carry_over, check_preconditions, defaulted, validate
+from tests.fake_watch import Journal
 
 Document = dict[str, Any]
 WRITES = ("create", "replace", "delete")
@@ -50,13 +52,18 @@ class FakeCluster:
         self._hooks: dict[str, deque[Callable[[], object]]] = {}
         self._version = 0
         self._lock = threading.RLock()
+        self._journal = Journal(self._lock)
 
     # The Gateway.
 
-    def services(self) -> list[Document]:
+    def services(self) -> ServiceList:
         self._enter("services")
         with self._lock:
-            return [_as_item(service) for service in self._services.values()]
+            return ServiceList(list(map(_as_item, self._services.values())), str(self._version))
+
+    def watch_services(self, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
+        self._enter("watch_services")
+        yield from self._journal.follow(int(since), seconds, stopping, lambda: self.away)
 
     def service(self, namespace: str, name: str) -> Document | None:
         self._enter("service", namespace, name)
@@ -146,14 +153,32 @@ class FakeCluster:
 
     def set_ingress(self, namespace: str, name: str, *addresses: str) -> None:
         """Let the load balancer give a Service its addresses."""
-        service = self._services[namespace, name]
-        service["status"] = {"loadBalancer": {"ingress": [{"ip": address} for address in addresses]}}
-        service["metadata"]["resourceVersion"] = self._next_version()
+        with self._lock:
+            service = self._services[namespace, name]
+            service["status"] = {"loadBalancer": {"ingress": [{"ip": address} for address in addresses]}}
+            service["metadata"]["resourceVersion"] = self._next_version()
+            self._journal.tell(ChangeKind.MODIFIED, service)
 
     def remove(self, namespace: str, name: str) -> None:
         """Delete a Service as somebody else; it stays while it has finalizers."""
         with self._lock:
             self._remove((namespace, name))
+
+    def bookmark(self) -> None:
+        """Tell every watch how far it has come."""
+        with self._lock:
+            version = {"metadata": {"resourceVersion": self._next_version()}}
+            self._journal.tell(ChangeKind.BOOKMARK, {"kind": "Service", "apiVersion": "v1", **version})
+
+    def drop_watches(self) -> None:
+        """Break the connection of every watch that is open."""
+        with self._lock:
+            self._journal.drop()
+
+    def forget_changes(self) -> None:
+        """Let no watch begin before now, nor go on from there."""
+        with self._lock:
+            self._journal.forget(int(self._next_version()))
 
     def peek(self, namespace: str, name: str) -> Document | None:
         """Return a Service as it is stored."""
@@ -252,16 +277,20 @@ class FakeCluster:
         elif "deletionTimestamp" not in service["metadata"]:
             service["metadata"]["deletionTimestamp"] = _timestamp()
             service["metadata"]["resourceVersion"] = self._next_version()
+            self._journal.tell(ChangeKind.MODIFIED, service)
 
     def _drop(self, key: Key) -> None:
-        service = self._services.pop(key)
+        service = deepcopy(self._services.pop(key))
         self.node_ports.release(service["spec"])
+        service["metadata"]["resourceVersion"] = self._next_version()
+        self._journal.tell(ChangeKind.DELETED, service)
 
     def _store(self, key: Key, service: Document, manager: str) -> Document:
         entry = {"manager": manager, "operation": "Update", "apiVersion": "v1", "time": _timestamp()}
         others = [e for e in service["metadata"].get("managedFields", ()) if e["manager"] != manager]
         service["metadata"]["managedFields"] = [*others, entry]
         service["metadata"]["resourceVersion"] = self._next_version()
+        self._journal.tell(ChangeKind.MODIFIED if key in self._services else ChangeKind.ADDED, service)
         self._services[key] = service
         return service
 

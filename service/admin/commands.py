@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from service.admin.probe import probe
+from service.admin.survey import survey
 from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.ports import DEFAULT_FIRST, DEFAULT_LAST, Pool
 from service.settings import read_settings
@@ -168,6 +170,10 @@ def list_clusters() -> None:
         click.echo("There is no cluster yet: wharfinger cluster add NAME", err=True)
     for found in clusters:
         click.echo(f"{found.name}\t{found.pool}\t{found.context or '(current context)'}")
+
+
+cluster.add_command(probe)
+cluster.add_command(survey)
 
 
 @click.group()

@@ -7,7 +7,18 @@ from urllib.parse import quote
 from flask import Flask, Response, g, request
 from flask_smorest import Api  # type: ignore[import-untyped]
 
-from service.api import docs, exposures, health, node_ports, problems, reviews
+from service.api import (
+    docs,
+    exposures,
+    health,
+    metrics,
+    node_port_map,
+    node_ports,
+    problems,
+    reservations,
+    reviews,
+    teams,
+)
 from service.api.answers import ProblemSchema
 from service.api.auth import authenticate
 from service.api.context import EXTENSION, Edge, edge, request_id
@@ -17,7 +28,7 @@ from service.api.resource import PROBLEM, Number, refuse_stray_query
 
 log = logging.getLogger(__name__)
 
-PROBES = frozenset({"health.livez", "health.readyz"})
+PROBES = frozenset({"health.livez", "health.readyz", "metrics.metrics"})
 """They are called every few seconds and tell nothing: not logged."""
 
 DESCRIPTION = """\
@@ -55,7 +66,9 @@ def create_app(edge: Edge) -> Flask:
     app.after_request(_echo_request_id)
     app.after_request(_log_request)
     app.extensions[docs.EXTENSION] = _register_resources(app)
+    app.extensions[metrics.EXTENSION] = metrics.RecentCounts()
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
     app.register_blueprint(docs.blueprint)
     problems.register(app)
     return app
@@ -100,7 +113,7 @@ def _register_resources(app: Flask) -> dict[str, Any]:
     api.spec.components.security_scheme("bearer", scheme)
     content = {problems.MEDIA_TYPE: {"schema": ProblemSchema()}}
     api.spec.components.response(PROBLEM, {"description": "A problem (RFC 9457).", "content": content})
-    for resource in (exposures, reviews, node_ports):
+    for resource in (exposures, reviews, node_ports, node_port_map, reservations, teams):
         api.register_blueprint(resource.blueprint)
     document: dict[str, Any] = api.spec.to_dict()
     del document["components"]["schemas"]["PaginationMetadata"]  # flask-smorest's own way of paging

@@ -7,7 +7,15 @@ from service.domain.errors import Unauthenticated
 from service.workflow.identify import principal_of
 
 PUBLIC = frozenset(
-    {"health.livez", "health.readyz", "docs.as_yaml", "docs.as_json", "docs.page", "docs.problem"}
+    {
+        "health.livez",
+        "health.readyz",
+        "metrics.metrics",
+        "docs.as_yaml",
+        "docs.as_json",
+        "docs.page",
+        "docs.problem",
+    }
 )
 """Endpoints that anyone may call."""
 

@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-from service.domain.exposure import Event, ExposureRecord, PortClaim, Review, Revision
+from service.domain.exposure import Event, ExposureRecord, Review, Revision
 from service.domain.spec import Document
 from service.domain.status import summarise
-from service.workflow.read import PortStatus
 
 
 def exposure_document(record: ExposureRecord, now: datetime) -> Document:
@@ -70,26 +69,4 @@ def event_document(event: Event) -> Document:
         "request_id": event.request_id,
         "data": event.data,
         "at": event.at,
-    }
-
-
-def claim_document(claim: PortClaim) -> Document:
-    """Return a claim as anyone may read it: the exposure behind it stays out."""
-    return {
-        "port": claim.port,
-        "state": claim.state.value,
-        "owner": {"team": claim.team, "namespace": claim.namespace, "name": claim.name},
-        "reason": claim.reason,
-        "until": claim.until,
-    }
-
-
-def port_document(status: PortStatus) -> Document:
-    """Return what the ledger says about one number."""
-    return {
-        "port": status.port,
-        "state": status.state,
-        "owner": status.owner and status.owner.document(),
-        "reason": status.reason,
-        "until": status.until,
     }

@@ -10,7 +10,7 @@ from service.api.context import act, edge, new_id, principal
 from service.api.documents import event_document, exposure_document, revision_document
 from service.api.etags import etag, is_known, precondition
 from service.api.paging import page_answer, page_request
-from service.api.resource import Resource
+from service.api.resource import Resource, warning_header
 from service.domain.exposure import Metadata
 from service.domain.spec import Document, Spec
 from service.workflow import read
@@ -36,13 +36,18 @@ EXAMPLE: Document = {
 }
 ETAG = {"schema": {"type": "string"}, "description": 'Strong, `"G.S"`: G counts what people change.'}
 LOCATION = {"schema": {"type": "string", "format": "uri-reference"}, "description": "The exposure."}
+WARNING = {"schema": {"type": "string"}, "description": '`299 - "…"` for each of `warnings`.'}
 LINK = {"schema": {"type": "string"}, "description": 'The next page, rel="next".'}
 YAML = "application/yaml"
 
 
 @blueprint.route("", methods=["POST"])
 @blueprint.takes(schemas.ExposureRequestSchema(), example=EXAMPLE)
-@blueprint.gives(201, answers.ExposureSchema(), headers={"Location": LOCATION, "ETag": ETAG})
+@blueprint.gives(
+    201,
+    answers.SubmittedExposureSchema(),
+    headers={"Location": LOCATION, "ETag": ETAG, "Warning": WARNING},
+)
 @blueprint.problems(400, 401, 403, 409, 413, 415)
 def create_exposure(body: Document) -> tuple[Document, dict[str, str]]:
     """Ask for an exposure
@@ -51,10 +56,11 @@ def create_exposure(body: Document) -> tuple[Document, dict[str, str]]:
     """
     metadata, spec = Metadata(**body["metadata"]), Spec.from_document(body["spec"])
     with edge().transaction() as session:
-        record = submit_exposure(session, metadata, spec, act(), new_id())
-    now = edge().now()
+        made = submit_exposure(session, metadata, spec, act(), new_id())
+    record, now = made.record, edge().now()
     headers = {"Location": f"{blueprint.url_prefix}/{record.exposure.id}", "ETag": etag(record, now)}
-    return exposure_document(record, now), headers
+    document = exposure_document(record, now) | {"warnings": made.warnings}
+    return document, headers | warning_header(made.warnings)
 
 
 @blueprint.route("", methods=["GET"])

@@ -3,9 +3,9 @@
 from typing import Any
 
 from service.api import answers, schemas
-from service.api.context import edge
-from service.api.documents import claim_document, port_document
+from service.api.context import edge, principal
 from service.api.exposures import LINK
+from service.api.ledger_documents import claim_document, port_document
 from service.api.paging import page_answer, page_request
 from service.api.resource import Resource
 from service.domain.spec import Document
@@ -37,6 +37,9 @@ def list_node_ports(query: dict[str, Any], cluster: str) -> tuple[Document, dict
 @blueprint.gives(200, answers.NodePortSchema())
 @blueprint.problems(401, 404)
 def get_node_port(cluster: str, port: int) -> Document:
-    """Read who owns one node port, why and until when"""
+    """Read who owns one node port, why and until when
+
+    And who had it before. A number outside the cluster's range is there when somebody has it or had it.
+    """
     with edge().transaction() as session:
-        return port_document(read.node_port(session, cluster, port, edge().now()))
+        return port_document(read.node_port(session, cluster, port, principal(), edge().now()))

@@ -1,6 +1,7 @@
 """Every error as application/problem+json (RFC 9457): the only place that knows the errors' HTTP statuses."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from urllib.parse import quote
@@ -8,7 +9,7 @@ from urllib.parse import quote
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from service.api.context import request_id
+from service.api.context import edge, request_id
 from service.api.fields import timestamp
 from service.domain import errors
 
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
+EXHAUSTED_RETRY_SECONDS = 60
+"""For a full pool in which nothing cools: any owner may go at any time."""
 
 STATUSES: Mapping[type[errors.WharfingerError], int] = {
     errors.Malformed: 400,
@@ -39,12 +42,14 @@ TITLES: Mapping[str, str] = {
     "bad-page-token": "The page token does not belong to this list",
     "unauthenticated": "A valid bearer token is needed",
     "forbidden": "You are not allowed to do this",
+    "quota-exceeded": "The team would have more than its quota",
     "self-review": "Who asked cannot decide",
     "not-found": "There is no such thing that you may see",
     "method-not-allowed": "This resource does not know that method",
     "conflict": "It clashes with what is",
     "name-taken": "The name is taken",
     "node-port-taken": "The node port is taken",
+    "node-port-reserved": "The node port is kept for somebody else",
     "pool-exhausted": "No node port is left",
     "already-decided": "It is decided already",
     "ended": "The exposure has ended",
@@ -115,6 +120,13 @@ def problem(
     return response
 
 
+def _retry_seconds(error: errors.PoolExhausted) -> int:
+    """Return when to ask again: once the next port has cooled, else when somebody may have left."""
+    if error.next_free_at is None:
+        return EXHAUSTED_RETRY_SECONDS
+    return max(1, math.ceil((error.next_free_at - edge().now()).total_seconds()))
+
+
 def register(app: Flask) -> None:
     """Let every error of an app end as a problem document."""
     app.register_error_handler(errors.WharfingerError, _known)
@@ -123,7 +135,8 @@ def register(app: Flask) -> None:
 
 
 def _known(error: errors.WharfingerError) -> Response:
-    return problem(error.code, status_of(type(error)), str(error), error.facts)
+    headers = [("Retry-After", str(_retry_seconds(error)))] if isinstance(error, errors.PoolExhausted) else []
+    return problem(error.code, status_of(type(error)), str(error), error.facts, headers)
 
 
 def _framework(error: HTTPException) -> Response:

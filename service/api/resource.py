@@ -1,6 +1,7 @@
 """What every resource's file builds on: a blueprint that reads strictly, and numbers in addresses."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from flask import current_app, request
@@ -72,9 +73,9 @@ class Resource(Blueprint):  # type: ignore[misc]
 
         return decorator
 
-    def also(self, status: int, description: str) -> Callable[[View], View]:
-        """Describe another good answer of a view, one without a body."""
-        decorate: Callable[[View], View] = self.alt_response(status, description=description)
+    def also(self, status: int, description: str, schema: Schema | None = None) -> Callable[[View], View]:
+        """Describe another good answer of a view, by default one without a body."""
+        decorate: Callable[[View], View] = self.alt_response(status, schema=schema, description=description)
         return decorate
 
     def header(self, name: str, description: str) -> Callable[[View], View]:
@@ -95,3 +96,12 @@ def refuse_stray_query() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is not None and request.args and not getattr(view, TAKES_QUERY, False):
         raise Malformed(f"There is no query parameter {next(iter(request.args))[:100]!r} here.")
+
+
+def warning_header(warnings: Iterable[str]) -> dict[str, str]:
+    """Return the header that says each warning, none without one. Source: RFC 7234 §5.5."""
+    quoted = [
+        '299 - "{}"'.format(re.sub(r'(["\\])', r"\\\1", text.encode("ascii", "replace").decode()))
+        for text in warnings
+    ]
+    return {"Warning": ", ".join(quoted)} if quoted else {}

@@ -21,6 +21,7 @@ from service.api.fields import (
     Whole,
 )
 from service.domain.manifest import PREFIX
+from service.domain.port_map import STATES
 from service.domain.rules import spec_faults
 
 _DNS_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -164,3 +165,24 @@ class ExposureQuerySchema(PageQuerySchema):
     namespace = Text()
     name = Text()
     team = Text()
+
+
+class NodePortMapQuerySchema(Closed):
+    state = Choice(*STATES, metadata={"description": "Runs of this state alone."})
+    team = Text(metadata={"description": "Runs of this team alone."})
+
+
+class QuotaQuerySchema(Closed):
+    cluster = Text(metadata={"description": "This cluster alone."})
+
+
+class ReservationRequestSchema(Closed):
+    first = Whole(required=True, validate=PORT_NUMBER)
+    last = Whole(required=True, validate=PORT_NUMBER)
+    team = Text(
+        load_default=None,
+        validate=validate.Length(1, 63),
+        metadata={"description": "Whose numbers they are; left out: the platform's own."},
+    )
+    reason = Text(required=True, validate=[validate.Length(1, 2000), _not_blank])
+    until = Instant(load_default=None, metadata={"description": "When it ends by itself."})

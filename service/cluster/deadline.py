@@ -5,6 +5,8 @@ for ever. Here each wait on the socket gets only what is left of the call, and n
 the deadline has passed: a lease holder may count on that. A thread that is given up after a time was refused:
 it could send the write later.
 
+A watch is mostly silence, and a stop must not wait for its end: ``until`` breaks each wait into short ones.
+
 Weak: resolving a host name is not bounded, and each of several addresses of one name gets a connect timeout
 of its own. Such a call may return late, but it sends nothing late.
 """
@@ -12,8 +14,9 @@ of its own. Such a call may return late, but it sends nothing late.
 import http.client
 import io
 import socket
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -22,9 +25,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager
 from urllib3.util.retry import Retry
+from urllib3.util.wait import wait_for_read
 
 _DEADLINE: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+_STOPPING: ContextVar[Callable[[], bool] | None] = ContextVar("stopping", default=None)
 _LONGEST_WAIT_SECONDS = 3600.0
+_STEP_SECONDS = 0.2
 
 
 @contextmanager
@@ -35,6 +41,16 @@ def ends_within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _DEADLINE.reset(token)
+
+
+@contextmanager
+def until(stopping: Callable[[], bool]) -> Iterator[None]:
+    """Let the waits for bytes inside the block end with TimeoutError soon after ``stopping`` says so."""
+    token = _STOPPING.set(stopping)
+    try:
+        yield
+    finally:
+        _STOPPING.reset(token)
 
 
 def bind(manager: PoolManager) -> None:
@@ -51,6 +67,22 @@ def _seconds_left() -> float:
     return left
 
 
+def _wait_for_bytes(sock: socket.socket) -> None:
+    """Return when there is something to read; what TLS has decrypted already shows on no socket.
+
+    Raises:
+        TimeoutError: the deadline has passed, or somebody wants to stop.
+    """
+    stopping = _STOPPING.get()
+    if stopping is None:
+        return  # the socket's own timeout does it
+    while not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+        if wait_for_read(sock, min(_STEP_SECONDS, _seconds_left())):
+            return
+        if stopping():
+            raise TimeoutError("stopped")
+
+
 class _Incoming(io.RawIOBase):
     """What comes from a socket; each wait gets what is left of the call."""
 
@@ -61,6 +93,7 @@ class _Incoming(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        _wait_for_bytes(self._sock)
         self._sock.settimeout(_seconds_left())
         return self._stream.readinto(buffer)
 

@@ -1,10 +1,13 @@
-"""What the reconciler needs of a cluster, as a protocol: three fenced writes and four reads.
+"""What the reconciler needs of a cluster, as a protocol: three fenced writes, four reads and a watch.
 
 Everything is raw JSON (dicts) in and out, no models. Each write is fenced by the apiserver itself (design.md
 §7): a create is a POST and never an upsert, a change is a PUT with uid and resourceVersion, a delete carries
-both as preconditions. Every call ends within ``CALL_TIMEOUT``.
+both as preconditions. Every call but the watch ends within ``CALL_TIMEOUT_SECONDS``.
 """
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from service.domain.spec import Document
@@ -13,14 +16,57 @@ CALL_TIMEOUT_SECONDS = 4.0
 """No call lasts longer. A lease must leave more than this, plus one second, before a write is started."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceList:
+    """Every Service as it was at ``resource_version``: from there on a watch tells what changes."""
+
+    items: list[Document]
+    resource_version: str
+
+
+class ChangeKind(StrEnum):
+    """What happened; a bookmark only says how far the watch has come."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    BOOKMARK = "BOOKMARK"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event of a watch. The ``service`` of a bookmark has nothing but its resourceVersion."""
+
+    kind: ChangeKind
+    service: Document
+
+    @property
+    def resource_version(self) -> str:
+        """Return how far the watch has come with it."""
+        return str(self.service["metadata"]["resourceVersion"])
+
+
 class Gateway(Protocol):
     """One cluster.
 
     Every method may raise ``ClusterAway``: no answer in time, 5xx or 429; a write's outcome is unknown then.
     """
 
-    def services(self) -> list[Document]:
-        """Return every Service of the cluster."""
+    def services(self) -> ServiceList:
+        """Return every Service of the cluster, as it is now (never from a cache)."""
+
+    def watch_services(self, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
+        """Yield what happens to Services, in order, until the time is over or somebody wants to stop.
+
+        Args:
+            since: the resourceVersion of a list, or of the last change that was seen.
+            seconds: how long the server is to watch.
+            stopping: asked several times a second, also while the server is silent.
+
+        Raises:
+            ListTooOld: the server does not remember that version any more (410): list again.
+            ClusterAway: the connection broke, or the server has been silent for longer than bookmarks take.
+        """
 
     def service(self, namespace: str, name: str) -> Document | None:
         """Return one Service by a direct read (never a cache), None when it is not there."""

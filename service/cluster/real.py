@@ -4,13 +4,12 @@ The client's generated methods are left out: version 37 reads every body into it
 refuses a field that they do not know: one new field of a newer apiserver would make each PUT fail.
 ``param_serialize`` and ``call_api`` give its URLs, credentials and TLS with dicts in and raw JSON out.
 
-A write is sent at most once, and no call lasts longer than ``CALL_TIMEOUT_SECONDS`` (deadline.py). An answer
-counts only when a kube-apiserver has written it (``kind`` is looked at): a proxy's 404 page must never look
-like a Service that is gone.
+A write is sent at most once, and no call lasts longer than ``CALL_TIMEOUT_SECONDS`` (deadline.py). The
+client's own watch is left out as well: it hangs for ever on a dropped connection, and never advances its
+version when it is not to deserialize.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,10 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 from urllib3.exceptions import HTTPError
 
-from service.cluster.deadline import bind, ends_within
-from service.cluster.gateway import CALL_TIMEOUT_SECONDS
-from service.domain.errors import (
-    ClusterAway,
-    ClusterError,
-    ObjectChanged,
-    ObjectExists,
-    ObjectMissing,
-    PortAllocated,
-    WriteForbidden,
-    WriteRefused,
-)
+from service.cluster.answers import change_of, classify, read_json
+from service.cluster.deadline import bind, ends_within, until
+from service.cluster.gateway import CALL_TIMEOUT_SECONDS, Change, ServiceList
+from service.domain.errors import ClusterAway, ObjectMissing
 from service.domain.spec import Document
 
 FIELD_MANAGER = "wharfinger"
@@ -40,6 +31,8 @@ TRANSFER_SECONDS = CALL_TIMEOUT_SECONDS - 0.2
 """From before the connect to the last byte; the rest of the call's time is for reading the JSON."""
 SERVER_SECONDS = 3
 """When the apiserver itself gives up (504), so that it rarely finishes a write we have left; default 34."""
+SILENCE_SECONDS = 70.0
+"""Bookmarks come about every 60 s: a watch that is silent for longer has nobody at its other end."""
 
 _ALL_SERVICES = "/api/v1/services"
 _SERVICES = "/api/v1/namespaces/{namespace}/services"
@@ -47,25 +40,41 @@ _SERVICE = "/api/v1/namespaces/{namespace}/services/{name}"
 _SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 _NODES = "/api/v1/nodes"
 
-_ALREADY_ALLOCATED = "provided port is already allocated"
-_OUT_OF_RANGE = "provided port is not in the valid range"
-
 
 class KubernetesGateway:
     """One cluster through one ``ApiClient``, which is changed: it retries no more and keeps deadlines."""
 
-    def __init__(self, api_client: ApiClient) -> None:
+    def __init__(self, api_client: ApiClient, silence_seconds: float = SILENCE_SECONDS) -> None:
         api_client.configuration.retries = False
         api_client.configuration.client_go_retries = False
         bind(api_client.rest_client.pool_manager)
         self._client: Any = api_client  # half of its methods have no types
+        self._silence_seconds = silence_seconds
 
     def close(self) -> None:
         """Close the idle connections."""
         self._client.close()
 
-    def services(self) -> list[Document]:
-        return self._list(_ALL_SERVICES, "ServiceList")
+    def services(self) -> ServiceList:
+        answer = self._call("GET", _ALL_SERVICES, ("ServiceList",))
+        return ServiceList(list(answer["items"] or ()), str(answer["metadata"]["resourceVersion"]))
+
+    def watch_services(self, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", str(seconds)),
+            ("resourceVersion", since),
+        ]
+        try:
+            with ends_within(TRANSFER_SECONDS), until(stopping):
+                response = self._send("GET", _ALL_SERVICES, query)
+                if response.status != 200:
+                    raise classify("GET", int(response.status), read_json(bytes(response.read())))
+            yield from _changes(response.response, self._silence_seconds, stopping)
+        except (ApiException, ConfigException, HTTPError, OSError) as error:
+            if not stopping():
+                raise ClusterAway(f"the watch of Services broke: {_first_line(error)}") from error
 
     def service(self, namespace: str, name: str) -> Document | None:
         try:
@@ -110,86 +119,57 @@ class KubernetesGateway:
         query = [("timeout", f"{SERVER_SECONDS}s")]
         if method in ("POST", "PUT"):
             query.append(("fieldManager", FIELD_MANAGER))
-        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
         try:
             with ends_within(TRANSFER_SECONDS):
-                request = self._client.param_serialize(
-                    method,
-                    path,
-                    path_params=where,
-                    query_params=query,
-                    header_params=headers,
-                    body=body,
-                    auth_settings=["BearerToken"],
-                )
-                response = self._client.call_api(
-                    *request, _request_timeout=(CONNECT_SECONDS, TRANSFER_SECONDS)
-                )
+                response = self._send(method, path, query, body, where)
                 status, content = int(response.status), bytes(response.read())
         except (ApiException, ConfigException, HTTPError, OSError) as error:
             # ApiException: a TLS error at this layer. ConfigException: credentials that cannot be renewed.
             raise ClusterAway(f"no answer from the apiserver: {_first_line(error)}") from error
-        answer = _read_json(content)
+        answer = read_json(content)
         if not 200 <= status <= 299:
             raise classify(method, status, answer)
         if answer.get("kind") not in kinds:
             raise ClusterAway(f"HTTP {status} whose body is no {kinds[0]} of a kube-apiserver")
         return answer
 
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        body: Document | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Send one request; return its answer, whose body is not read yet."""
+        request = self._client.param_serialize(
+            method,
+            path,
+            path_params=where,
+            query_params=query,
+            header_params={"Accept": "application/json"}
+            | ({"Content-Type": "application/json"} if body else {}),
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        return self._client.call_api(*request, _request_timeout=(CONNECT_SECONDS, TRANSFER_SECONDS))
 
-def classify(method: str, status: int, answer: Document) -> ClusterError:
-    """Return the error for an answer that is not 2xx; its message is the apiserver's own.
 
-    ``answer`` is the body: a ``Status`` of a kube-apiserver, else somebody else's page, which says nothing
-    about the object. 401 is a ``WriteForbidden`` too: both are retried, for a token is renewed and a right is
-    granted without our doing. A taken number is 422, a taken health check port 500 with the same words.
+def _changes(stream: Any, silence_seconds: float, stopping: Callable[[], bool]) -> Iterator[Change]:
+    """Yield the events of an open watch; its connection serves nobody afterwards.
+
+    Only the reading is bounded: between two events this thread may call whatever it likes.
     """
-    if answer.get("kind") != "Status":
-        what = answer.get("message") or f"HTTP {status} whose body is no Status of a kube-apiserver"
-        return ClusterAway(str(what))
-    message = str(answer.get("message") or f"HTTP {status}")
-    if status in (401, 403):
-        return WriteForbidden(message)
-    if status == 404:
-        return ObjectMissing(message)
-    if status == 409:
-        exists = method == "POST" and answer.get("reason") == "AlreadyExists"
-        return ObjectExists(message) if exists else ObjectChanged(message)
-    if status in (422, 500) and _ALREADY_ALLOCATED in message:
-        return PortAllocated(message)
-    if status == 422:
-        return _classify_invalid(answer, message)
-    if status in (408, 429) or not 400 <= status <= 499:
-        return ClusterAway(message)
-    return WriteRefused(message)
-
-
-def _classify_invalid(answer: Document, message: str) -> ClusterError:
-    """Return the error for a 422 that is not about a taken number.
-
-    The apiserver wraps whatever its node port allocator fails with, a verdict as well as etcd trouble, as
-    ``FieldValueInvalid`` of that nodePort. So when every cause is of that kind and none is a verdict on the
-    number, the same request may pass later: ``ClusterAway``. Anything else judges what was sent.
-    """
-    causes = (answer.get("details") or {}).get("causes") or ()
-    if causes and all(_is_allocator_trouble(cause) for cause in causes):
-        return ClusterAway(message)
-    return WriteRefused(message)
-
-
-def _is_allocator_trouble(cause: Document) -> bool:
-    field, text = str(cause.get("field", "")), str(cause.get("message", ""))
-    on_number = field.startswith("spec.ports[") and field.endswith(".nodePort")
-    return on_number and cause.get("reason") == "FieldValueInvalid" and _OUT_OF_RANGE not in text
-
-
-def _read_json(content: bytes) -> Document:
-    """Return the object that a body holds; an empty one when it holds none."""
+    lines = iter(stream)
     try:
-        value: Any = json.loads(content)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        while not stopping():
+            with ends_within(silence_seconds), until(stopping):
+                line = next(lines, None)
+            if line is None:
+                return
+            yield change_of(line)
+    finally:
+        stream.close()
 
 
 def _first_line(error: Exception) -> str:
@@ -198,12 +178,15 @@ def _first_line(error: Exception) -> str:
     return text.strip().replace("\n", ": ") or type(error).__name__
 
 
-def open_gateway(kubeconfig: Path | None, context: str | None) -> KubernetesGateway:
+def open_gateway(
+    kubeconfig: Path | None, context: str | None, silence_seconds: float = SILENCE_SECONDS
+) -> KubernetesGateway:
     """Return the gateway to the cluster that a kubeconfig names; nothing is sent yet.
 
     Args:
         kubeconfig: None: the credentials that Kubernetes gives to a Pod.
         context: None: the file's current one.
+        silence_seconds: after which a watch counts as broken.
 
     Raises:
         ClusterAway: the file, the context or the credentials are not there or cannot be read.
@@ -223,4 +206,4 @@ def open_gateway(kubeconfig: Path | None, context: str | None) -> KubernetesGate
     configuration.retries = False
     api_client = ApiClient(configuration)
     api_client.user_agent = FIELD_MANAGER
-    return KubernetesGateway(api_client)
+    return KubernetesGateway(api_client, silence_seconds)

@@ -6,10 +6,12 @@
     ├── Invalid              it can be read, and breaks rules: every fault with its pointer
     ├── Unauthenticated      no token, or one that is unknown or over
     ├── Forbidden            known, but not allowed
-    │   └── SelfReview       who asked cannot decide
+    │   ├── SelfReview       who asked cannot decide
+    │   └── QuotaExceeded    more than the team may have in a cluster
     ├── NotFound             not there, or not yours to see (the two look alike on purpose)
     ├── Conflict             it clashes with what is
-    │   ├── NameTaken · NodePortTaken · PoolExhausted · AlreadyDecided · Ended · EnvironmentTaken
+    │   ├── NameTaken · AlreadyDecided · Ended · EnvironmentTaken
+    │   └── NodePortTaken · NodePortReserved · PoolExhausted
     ├── PreconditionFailed   the caller read something older than what is
     │   ├── Stale · DigestMismatch
     ├── PreconditionRequired the caller did not say what it read
@@ -18,6 +20,7 @@
     ├── Unavailable          a part that is needed does not answer
     └── ClusterError         what a kube-apiserver answered, seen by the worker only
         ├── ClusterAway      no answer, or 5xx/429: the outcome of a write is unknown
+        ├── ListTooOld       a watch cannot go on from there: list again
         ├── ObjectExists · ObjectChanged · ObjectMissing
         ├── PortAllocated    "provided port is already allocated"
         ├── WriteForbidden   RBAC, quota or an admission webhook
@@ -32,6 +35,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
+
+from service.domain.ports import PoolUsage
+from service.domain.reservation import Reservation
 
 
 class WharfingerError(Exception):
@@ -98,6 +104,20 @@ class SelfReview(Forbidden):
     code = "self-review"
 
 
+class QuotaExceeded(Forbidden):
+    """``domain.quota.check`` says what, in words and in facts."""
+
+    code = "quota-exceeded"
+
+    def __init__(self, detail: str, facts: Mapping[str, object]) -> None:
+        super().__init__(detail)
+        self._facts = facts
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return self._facts
+
+
 class NotFound(WharfingerError):
     code = "not-found"
 
@@ -160,20 +180,62 @@ class NodePortTaken(Conflict):
         }
 
 
-class PoolExhausted(Conflict):
-    code = "pool-exhausted"
+class NodePortReserved(Conflict):
+    """``team`` None: the platform keeps it for itself."""
 
-    def __init__(self, cluster: str, wanted: int, counts: Mapping[str, int]) -> None:
-        taken = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
+    code = "node-port-reserved"
+
+    def __init__(self, port: int, rule: Reservation, pointer: str) -> None:
+        whom = f"team {rule.team}" if rule.team else "the platform"
+        when = f" until {rule.until:%Y-%m-%dT%H:%M:%SZ}" if rule.until else ""
         super().__init__(
-            f"Cluster {cluster} has no {wanted} free node port(s) left ({taken}). "
-            "Delete an exposure that is not needed, or use type LoadBalancer or ClusterIP."
+            f"Node port {port} is kept for {whom}{when} by reservation {rule.name} ({rule.reason}). "
+            "Leave node_port out and a free one is chosen for you, or ask the platform."
         )
-        self.cluster, self.counts = cluster, dict(counts)
+        self.port, self.rule, self.pointer = port, rule, pointer
 
     @property
     def facts(self) -> Mapping[str, object]:
-        return {"cluster": self.cluster, "counts": self.counts}
+        rule = self.rule
+        return {
+            "port": self.port,
+            "reservation": rule.name,
+            "team": rule.team,
+            "reason": rule.reason,
+            "until": rule.until,
+            "errors": [{"pointer": self.pointer, "detail": str(self), "code": self.code}],
+        }
+
+
+class PoolExhausted(Conflict):
+    code = "pool-exhausted"
+
+    def __init__(self, cluster: str, wanted: int, usage: PoolUsage) -> None:
+        taken = ", ".join(f"{count} {state}" for state, count in sorted(usage.by_state.items())) or "none"
+        kept = f", {usage.reserved} of the free ones kept for others" if usage.reserved else ""
+        free_at = usage.next_free_at
+        when = f" The next one has cooled at {free_at:%Y-%m-%dT%H:%M:%SZ}." if free_at else ""
+        super().__init__(
+            f"Cluster {cluster} has no {wanted} free node port(s) left ({taken}{kept}).{when} "
+            "Delete an exposure that is not needed, or use type LoadBalancer or ClusterIP."
+        )
+        self.cluster, self.wanted, self.usage = cluster, wanted, usage
+
+    @property
+    def next_free_at(self) -> datetime | None:
+        """Return when the next port has cooled; None: none is cooling."""
+        return self.usage.next_free_at
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {
+            "cluster": self.cluster,
+            "wanted": self.wanted,
+            "counts": dict(self.usage.by_state),
+            "teams": dict(self.usage.by_team),
+            "reserved": self.usage.reserved,
+            "next_free_at": self.usage.next_free_at,
+        }
 
 
 class EnvironmentTaken(Conflict):
@@ -252,6 +314,10 @@ class ClusterError(WharfingerError):
 
 class ClusterAway(ClusterError):
     reason = "ClusterAway"
+
+
+class ListTooOld(ClusterError):
+    reason = "Expired"
 
 
 class ObjectExists(ClusterError):

@@ -209,7 +209,10 @@ class ClaimState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortClaim:
-    """One row of the ledger: one owner of one number of one cluster. A foreign Service has no ``team``."""
+    """One row of the ledger: one owner of one number of one cluster. A foreign Service has no ``team``.
+
+    ``since`` is when its time with this owner began, ``changed_at`` when its state last changed.
+    """
 
     cluster: str
     port: int
@@ -221,6 +224,7 @@ class PortClaim:
     reason: str
     until: datetime | None
     changed_at: datetime
+    since: datetime | None = None
 
     def is_over(self, now: datetime) -> bool:
         """Return whether it cooled long enough: the number is free again, whoever asks."""

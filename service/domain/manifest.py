@@ -147,6 +147,14 @@ def with_ports(manifest: Document, allocation: Allocation) -> Document:
     return result
 
 
+def node_ports(service: Mapping[str, Any]) -> frozenset[int]:
+    """Return every node port that a Service holds, the hidden ones of a load balancer too."""
+    spec = service["spec"]
+    numbers = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+    health_check = spec.get("healthCheckNodePort")
+    return frozenset(numbers | ({health_check} if health_check else set()))
+
+
 def with_mark(manifest: Document, mark: Mark) -> Document:
     """Return the manifest with the owner mark: what is sent."""
     result = deepcopy(manifest)

@@ -17,6 +17,9 @@ from service.domain.spec import Document
 FOREIGN_OWNER = "ForeignOwner"
 """The reason of a failure: somebody else's Service has the name."""
 
+NODE_PORT_TAKEN, POOL_EXHAUSTED = "NodePortTaken", "PoolExhausted"
+"""The reasons of what lacks a node port: one of its own that somebody else has, or any at all."""
+
 TERMINATING = "Terminating"
 """The reason of a failure: somebody's finalizers keep a Service that is being deleted."""
 

@@ -5,7 +5,9 @@ that are named explicitly belong in the lower (static) band, where no random pic
 Source: KEP-3668.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 DEFAULT_FIRST, DEFAULT_LAST = 30000, 32767
 
@@ -48,3 +50,17 @@ class Pool:
         if not (dash and text.isascii() and first.isdecimal() and last.isdecimal()):
             raise ValueError(f"a node port range is written FIRST-LAST, not {text!r}")
         return cls(int(first), int(last))
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """How full a pool is: what a refusal tells. ``by_state`` counts the numbers of the pool alone.
+
+    ``by_team`` has the teams with most numbers; ``reserved`` counts free numbers that are kept for others;
+    ``next_free_at`` is when the next one has cooled, None: none is cooling.
+    """
+
+    by_state: Mapping[str, int]
+    by_team: Mapping[str, int]
+    reserved: int = 0
+    next_free_at: datetime | None = None

@@ -17,7 +17,7 @@ from service.domain.exposure import (
     Revision,
     SyncState,
 )
-from service.domain.plan import FOREIGN_OWNER
+from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, POOL_EXHAUSTED
 from service.domain.spec import Document, ExposureType
 
 UNWATCHED = timedelta(seconds=30)
@@ -78,7 +78,7 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
     pending, approved, live = (
         record.newest(decision) for decision in (Decision.PENDING, Decision.APPROVED, Decision.LIVE)
     )
-    needs_requester = sync.reason == "NodePortTaken" and not sync.retryable
+    needs_requester = sync.reason == NODE_PORT_TAKEN and not sync.retryable
     state = _effective_state(record, now)
     degraded = state in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
     words = {
@@ -173,8 +173,10 @@ def _allocated(record: ExposureRecord) -> Document:
     missing = sorted(numbers - claimed.keys())
     if missing:
         since = record.exposure.ended_at or max((c.changed_at for c in claims), default=revision.created_at)
-        message = f"Node ports {', '.join(map(str, missing))} are not held (any more)."
-        return _condition("Allocated", False, "Released", message, since, revision.number)
+        reason, message = "Released", f"Node ports {', '.join(map(str, missing))} are not held (any more)."
+        if record.sync.reason in (NODE_PORT_TAKEN, POOL_EXHAUSTED):
+            reason, message = record.sync.reason, record.sync.message or message
+        return _condition("Allocated", False, reason, message, since, revision.number)
     listed = ", ".join(f"{port} {state}" for port, state in sorted(claimed.items()))
     message = f"Node ports: {listed}."
     # Held since the request was made: that a hold became bound meanwhile is no change of this condition.

@@ -11,12 +11,15 @@ FIRST_SECONDS = 1.0
 CAP_SECONDS = 300.0
 
 
-def pause(attempts: int, jitter: float) -> timedelta:
+def pause(
+    attempts: int, jitter: float, first_seconds: float = FIRST_SECONDS, cap_seconds: float = CAP_SECONDS
+) -> timedelta:
     """Return how long to wait after that many attempts in a row.
 
     Args:
         attempts: from 1.
         jitter: from 0 (half of the full pause) to 1 (all of it).
+        first_seconds, cap_seconds: the full pause after one attempt, and after any number.
     """
-    full = min(FIRST_SECONDS * 2.0 ** min(attempts - 1, 30), CAP_SECONDS)
+    full = min(first_seconds * 2.0 ** min(attempts - 1, 30), cap_seconds)
     return timedelta(seconds=full * (0.5 + jitter / 2))

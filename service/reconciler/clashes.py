@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from service.domain.plan import Desired
+from service.domain.manifest import node_ports
+from service.domain.plan import NODE_PORT_TAKEN, Desired
 from service.domain.spec import Document
 from service.reconciler.recording import Failure
 
@@ -43,23 +44,17 @@ def explain_taken_port(services: Iterable[Document], want: Desired) -> Failure:
     Final only for its requester when that number was asked for; a chosen one is tried again later.
     """
     assert want.manifest is not None
-    wanted = _numbers(want.manifest)
+    wanted = node_ports(want.manifest)
     owners = {
         number: f"{service['metadata']['namespace']}/{service['metadata']['name']}"
         for service in services
-        for number in _numbers(service) & wanted
+        for number in node_ports(service) & wanted
     }
     if not owners:
         numbers = " or ".join(map(str, sorted(wanted)))
         message = f"The cluster says that node port {numbers} is taken, but no Service has it."
-        return Failure("NodePortTaken", f"{message} It is tried again.")
+        return Failure(NODE_PORT_TAKEN, f"{message} It is tried again.")
     listed = ", ".join(f"node port {number} by Service {owner}" for number, owner in sorted(owners.items()))
     asked = set(owners) & set(want.asked_ports)
     hint = "Delete this exposure and ask again without that node_port." if asked else "It is tried again."
-    return Failure("NodePortTaken", f"Taken in the cluster: {listed}. {hint}", retryable=not asked)
-
-
-def _numbers(service: Document) -> set[int]:
-    spec = service["spec"]
-    numbers = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
-    return numbers | ({spec["healthCheckNodePort"]} if spec.get("healthCheckNodePort") else set())
+    return Failure(NODE_PORT_TAKEN, f"Taken in the cluster: {listed}. {hint}", retryable=not asked)

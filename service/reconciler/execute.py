@@ -45,6 +45,7 @@ from service.reconciler.clashes import (
 )
 from service.reconciler.edge import Edge
 from service.reconciler.recording import Failure
+from service.reconciler.removal import removed
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,11 @@ Act = Callable[[Action, Desired, Observed | None], None]
 class Executor:
     """Acts on one cluster."""
 
-    def __init__(self, gateway: Gateway, edge: Edge) -> None:
+    def __init__(self, gateway: Gateway, edge: Edge, wrote: Callable[[Document], object]) -> None:
+        """``wrote`` is told each Service as the cluster stored it after a write of ours."""
         self._gateway = gateway
         self._edge = edge
+        self._wrote = wrote
         self._acts: Mapping[type[Action], Act] = {
             Create: self._create,
             Replace: self._replace,
@@ -135,7 +138,7 @@ class Executor:
                     return  # the next look confirms it
             failure = Failure(FOREIGN_OWNER, explain_foreign(found))
         elif isinstance(error, PortAllocated):
-            failure = explain_taken_port(self._gateway.services(), want)
+            failure = explain_taken_port(self._gateway.services().items, want)
         else:
             failure = _failure_of(error)
         self._fail(want, failure, spent=token)
@@ -154,7 +157,8 @@ class Executor:
         except ObjectChanged:
             return  # somebody was faster: look again
         except PortAllocated:
-            others = (service for service in self._gateway.services() if Observed(service).ref != action.ref)
+            services = self._gateway.services().items
+            others = (service for service in services if Observed(service).ref != action.ref)
             self._fail(want, explain_taken_port(others, want))
             return
         self._written(want, stored, wanted, action.reason)
@@ -182,11 +186,17 @@ class Executor:
         if self._ours(action.ref, want) is not None:
             return
         with self._edge.transaction() as session:
-            recording.removed(session, want, self._edge.now(), self._edge.cooling)
+            removed(session, want, self._edge.now(), self._edge.cooling)
 
-    def _confirm(self, action: Action, want: Desired, have: Observed | None) -> None:
-        assert have is not None
-        self._applied(want, have, action.reason)
+    def _confirm(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Read it directly: what is confirmed makes revisions live and releases ports."""
+        assert want.manifest is not None
+        current = self._ours(action.ref, want)
+        mark = Mark.of(current.service) if current is not None else None
+        if current is None or mark is None:
+            return  # gone or stripped since: look again
+        if not differs(current.service, with_mark(want.manifest, want.marked(mark.create_token))):
+            self._applied(want, current, action.reason)
 
     def _report(self, action: Action, want: Desired, _: Observed | None) -> None:
         """Say that a stranger has the name, after a direct read: another worker may have made a new one."""
@@ -217,6 +227,7 @@ class Executor:
 
     def _written(self, want: Desired, stored: Document, sent: Document, reason: str) -> None:
         """Write down a write that was taken. What the cluster changed on the way is not what was approved."""
+        self._wrote(stored)
         changed = differs(stored, sent)
         if not changed:
             self._applied(want, Observed(stored), reason)
@@ -227,7 +238,7 @@ class Executor:
 
     def _applied(self, want: Desired, stored: Observed, reason: str) -> None:
         with self._edge.transaction() as session:
-            recording.applied(session, want, stored, reason, self._edge.now())
+            recording.applied(session, want, stored, reason, self._edge.now(), self._edge.cooling)
 
     def _fail(self, want: Desired, failure: Failure, spent: str | None = None) -> None:
         facts = {"exposure_id": str(want.exposure_id), "reason": failure.reason, "answer": failure.message}

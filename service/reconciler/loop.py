@@ -1,4 +1,4 @@
-"""The worker: one thread a cluster, woken by the database, and by the clock when no word comes.
+"""The worker: a keeper for each cluster, woken by database and cluster, and by the clock when no word comes.
 
 A wake-up says only that there is something to look at; what is to be done comes from looking. So a lost or a
 doubled one does no harm, and any number of them costs one look.
@@ -8,16 +8,12 @@ import logging
 import threading
 from collections.abc import Callable, Collection
 
-from service.cluster.gateway import Gateway
-from service.domain.errors import ClusterError, WharfingerError
-from service.reconciler.cycle import run_cycle
+from service.domain.errors import WharfingerError
 from service.reconciler.edge import Edge
-from service.store import identities, sync
+from service.reconciler.keeper import Keeper, OpenGateway
+from service.store import identities
 
 log = logging.getLogger(__name__)
-
-OpenGateway = Callable[[str | None], Gateway]
-"""From a cluster's kubeconfig context to its gateway; may raise ClusterError."""
 
 Wakeups = Callable[[float], Collection[str]]
 """Waits up to so many seconds; returns the clusters that were woken meanwhile."""
@@ -27,9 +23,6 @@ CLUSTERS_SECONDS = 5.0
 
 LISTEN_SECONDS = 0.5
 """How long one wait for word lasts, so that a stop is noticed and a new cluster is found in time."""
-
-SOON_SECONDS = 0.2
-"""The next look after one that acted: by then the cluster has made the endpoints of what is new."""
 
 
 class Worker:
@@ -41,9 +34,7 @@ class Worker:
         self._wakeups = wakeups
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
-        self._clusters: dict[str, identities.Cluster] = {}
-        self._wakes: dict[str, threading.Event] = {}
-        self._threads: list[threading.Thread] = []
+        self._keepers: dict[str, Keeper] = {}
 
     def stop(self) -> None:
         """Ask it to end: what is being done is finished, nothing new is begun. Safe in a signal handler."""
@@ -55,10 +46,10 @@ class Worker:
             self._listen()
         finally:  # no thread goes on without anybody who listens
             self._stopping.set()
-            for wake in self._wakes.values():
-                wake.set()
-            for thread in self._threads:
-                thread.join()
+            for keeper in self._keepers.values():
+                keeper.wake()
+            for keeper in self._keepers.values():
+                keeper.join()
 
     def _listen(self) -> None:
         next_look = self._edge.monotonic()
@@ -67,10 +58,10 @@ class Worker:
                 self._start_clusters()
                 next_look = self._edge.monotonic() + CLUSTERS_SECONDS
             for cluster in self._wakeups(min(self._poll_seconds, LISTEN_SECONDS)):
-                if cluster not in self._wakes:
+                if cluster not in self._keepers:
                     self._start_clusters()
-                if cluster in self._wakes:
-                    self._wakes[cluster].set()
+                if cluster in self._keepers:
+                    self._keepers[cluster].wake()
 
     def _start_clusters(self) -> None:
         try:
@@ -83,41 +74,9 @@ class Worker:
             log.exception("clusters cannot be read")
             return
         for cluster in clusters:
-            self._clusters[cluster.name] = cluster
-            if cluster.name not in self._wakes:
-                self._wakes[cluster.name] = threading.Event()
-                thread = threading.Thread(
-                    target=self._keep, args=(cluster.name,), name=f"cluster-{cluster.name}"
-                )
-                self._threads.append(thread)
-                thread.start()
-
-    def _keep(self, name: str) -> None:
-        """Look at one cluster again and again. Whatever goes wrong, the next look begins anew."""
-        wake, opened = self._wakes[name], self._clusters[name]
-        gateway: Gateway | None = None
-        log.info("cluster taken", extra={"cluster": name})
-        while not self._stopping.is_set():
-            acted = 0
-            try:
-                if self._clusters[name].context != opened.context:
-                    gateway = None
-                opened = self._clusters[name]
-                gateway = gateway or self._open(opened)
-                if gateway is not None:
-                    acted = run_cycle(name, gateway, self._edge)
-            except WharfingerError as error:
-                log.warning("look failed", extra={"cluster": name, "answer": str(error)})
-            except Exception:
-                log.exception("look failed unexpectedly", extra={"cluster": name})
-            wake.wait(min(self._poll_seconds, SOON_SECONDS) if acted else self._poll_seconds)
-            wake.clear()  # before the next look, and before its check for a stop: no word is lost
-
-    def _open(self, cluster: identities.Cluster) -> Gateway | None:
-        try:
-            return self._open_gateway(cluster.context)
-        except ClusterError as error:
-            log.warning("cluster cannot be opened", extra={"cluster": cluster.name, "answer": str(error)})
-            with self._edge.transaction() as session:
-                sync.record_unreadable(session, cluster.name, str(error), self._edge.now())
-            return None
+            if cluster.name in self._keepers:
+                self._keepers[cluster.name].changed(cluster)
+            else:
+                keeper = Keeper(cluster, self._edge, self._open_gateway, self._poll_seconds, self._stopping)
+                self._keepers[cluster.name] = keeper
+                keeper.start()

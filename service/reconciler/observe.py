@@ -31,20 +31,19 @@ class Observation:
         )
 
 
-def observe(gateway: Gateway) -> Observation:
-    """Look at a whole cluster.
+def observe(gateway: Gateway, services: Mapping[Ref, Observed]) -> Observation:
+    """Join what is known of Services with a look at the rest of the cluster.
 
     Raises:
         ClusterAway: it cannot be read.
     """
-    services = (Observed(service) for service in gateway.services())
     slices: dict[Ref, list[Document]] = defaultdict(list)
     for piece in gateway.endpoint_slices():
         metadata = piece["metadata"]
         if owner := (metadata.get("labels") or {}).get(SERVICE_NAME):
             slices[Ref(metadata["namespace"], owner)].append(piece)
     return Observation(
-        {service.ref: service for service in services},
+        services,
         {ref: tuple(pieces) for ref, pieces in slices.items()},
         node_addresses(gateway.nodes()),
     )

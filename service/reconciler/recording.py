@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Revision, SyncState
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.manifest import Mark, digest
-from service.domain.plan import FOREIGN_OWNER, Desired, Observed
+from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
 from service.domain.spec import Document
 from service.reconciler.backoff import pause
 from service.reconciler.desire import desired_of
@@ -86,13 +86,19 @@ def obstacle(session: Session, record: ExposureRecord, want: Desired, now: datet
     if lost:
         listed = ", ".join(map(str, sorted(lost)))
         return Failure(
-            "NodePortTaken", f"The ledger does not hold node port {listed} for it any more.", False
+            NODE_PORT_TAKEN, f"The ledger does not hold node port {listed} for it any more.", False
         )
     return None
 
 
-def applied(session: Session, want: Desired, stored: Observed, reason: str, now: datetime) -> None:
-    """Write down that the cluster has what was approved: from here on the Service is known by its uid."""
+def applied(
+    session: Session, want: Desired, stored: Observed, reason: str, now: datetime, cooling: timedelta
+) -> None:
+    """Write down that the cluster has what was approved: from here on the Service is known by its uid.
+
+    ``stored`` comes from the cluster itself, never from a cache: the ports that a new live revision does
+    without cool from now on.
+    """
     record = exposures.lock(session, want.exposure_id)
     if record is None or record.exposure.ended_at is not None:
         return
@@ -104,6 +110,7 @@ def applied(session: Session, want: Desired, stored: Observed, reason: str, now:
     became_live = revision.decision is Decision.APPROVED
     if became_live:
         _make_live(session, record, revision, now)
+        _release_dropped(session, record, revision, now + cooling, now)
     sync.record(
         session,
         want.exposure_id,
@@ -123,7 +130,7 @@ def applied(session: Session, want: Desired, stored: Observed, reason: str, now:
     )
     kind = "live" if became_live else HEALED.get(reason)
     if kind is not None:
-        _tell(session, want, kind, now, uid=stored.uid, reason=reason)
+        tell(session, want, kind, now, uid=stored.uid, reason=reason)
 
 
 def met(session: Session, want: Desired, stored: Observed, now: datetime) -> None:
@@ -180,7 +187,7 @@ def failed(
     )
     if known.reason != failure.reason or not again:
         kind = "removal-failed" if removing else "apply-failed"
-        _tell(
+        tell(
             session,
             want,
             kind,
@@ -189,45 +196,6 @@ def failed(
             message=failure.message,
             retryable=failure.retryable,
         )
-
-
-def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) -> None:
-    """Write down that the Service is gone, as a direct read has just shown: ports cool, the exposure ends.
-
-    While a create whose outcome is unknown may still arrive, nothing is released.
-    """
-    record = exposures.lock(session, want.exposure_id)
-    if record is None or not want.is_same_wish(desired_of(record)):
-        return
-    known = record.sync
-    if known.create_tokens and known.create_sent_at and now < known.create_sent_at + IN_FLIGHT:
-        _wait_for_create(session, want, record, now)
-        return
-    live = record.newest(Decision.LIVE)
-    if live is not None:
-        exposures.set_decision(session, live, move(live.decision, Decision.RETIRED, Mover.WORKER), now)
-    released = ports.cool(session, want.exposure_id, now + cooling, now)
-    ports.drop_holds(session, want.exposure_id)
-    sync.record(
-        session,
-        want.exposure_id,
-        now,
-        state=via(known.state, SyncState.REMOVING, SyncState.REMOVED),
-        aim=None,
-        attempts=0,
-        next_attempt_at=None,
-        uid=None,
-        create_tokens=[],
-        create_sent_at=None,
-        reason=None,
-        message=None,
-        ready_endpoints=0,
-        ingress=[],
-        cluster_ip=None,
-    )
-    was_live = live is not None or any(r.decision is Decision.RETIRED for r in record.revisions)
-    exposures.end(session, want.exposure_id, "Deleted" if was_live else "Withdrawn", now)
-    _tell(session, want, "removed", now, cooling=released)
 
 
 def revision_of(record: ExposureRecord, want: Desired) -> Revision:
@@ -266,21 +234,20 @@ def _make_live(session: Session, record: ExposureRecord, revision: Revision, now
     exposures.set_decision(session, revision, move(revision.decision, Decision.LIVE, Mover.WORKER), now)
 
 
-def _wait_for_create(session: Session, want: Desired, record: ExposureRecord, now: datetime) -> None:
-    assert record.sync.create_sent_at is not None
-    sync.record(
-        session,
-        want.exposure_id,
-        now,
-        state=via(record.sync.state, SyncState.REMOVING),
-        aim=want.aim,
-        next_attempt_at=record.sync.create_sent_at + IN_FLIGHT,
-        reason="CreateInFlight",
-        message="A create whose answer was lost may still arrive; its ports are kept until it cannot.",
-    )
+def _release_dropped(
+    session: Session, record: ExposureRecord, live: Revision, until: datetime, now: datetime
+) -> None:
+    """Let the bound ports cool that neither what the cluster has now nor a newer request needs.
+
+    A create of ours that may still arrive takes none of them: its name is in use.
+    """
+    wanted = [r for r in record.revisions if r is live or r.decision is Decision.PENDING]
+    keep = {number for revision in wanted for number in revision.allocation.numbers()}
+    ports.release(session, record.exposure.id, keep, until, now)
 
 
-def _tell(session: Session, want: Desired, kind: str, now: datetime, **data: object) -> None:
+def tell(session: Session, want: Desired, kind: str, now: datetime, **data: object) -> None:
+    """Write an event about what is wanted."""
     events.append(
         session,
         want.exposure_id,

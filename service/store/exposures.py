@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import Executable, bindparam, insert, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
+from service.domain.allocation import Before
 from service.domain.errors import AlreadyDecided, NameTaken
 from service.domain.exposure import (
     Allocation,
+    ClaimState,
     ClusterView,
     Decision,
     Exposure,
@@ -23,65 +25,93 @@ from service.domain.exposure import (
     Revision,
     Sync,
 )
-from service.domain.spec import Document
+from service.domain.spec import Document, Spec
 from service.store import tables as t
 from service.store.rows import claim_of, exposure_of, revision_of, sync_of
 
 
-def add(session: Session, exposure: Exposure, revision: Revision) -> None:
-    """Write a new exposure with its first revision and an empty sync state.
+def _add() -> Executable:
+    """Return what writes an exposure and its empty sync state: nothing when the name is taken."""
+    made = (
+        pg_insert(t.exposure)
+        .values({column: bindparam(column) for column in COLUMNS})
+        .on_conflict_do_nothing(
+            index_elements=["cluster", "namespace", "name"], index_where=t.exposure.c.ended_at.is_(None)
+        )
+        .returning(t.exposure.c.id)
+        .cte("made")
+    )
+    values = [literal(value, t.exposure_sync.c[column].type) for column, value in UNTOUCHED.items()]
+    return (
+        insert(t.exposure_sync)
+        .from_select(["exposure_id", *UNTOUCHED], select(made.c.id, *values))
+        .returning(t.exposure_sync.c.exposure_id)
+    )
+
+
+COLUMNS = (
+    "id",
+    "cluster",
+    "namespace",
+    "name",
+    "team",
+    "intent",
+    "generation",
+    "change_count",
+    "created_at",
+)
+UNTOUCHED: Document = {
+    "state": "none",
+    "create_tokens": [],
+    "attempts": 0,
+    "retryable": True,
+    "still_serving": False,
+    "ready_endpoints": 0,
+    "ingress": [],
+    "sync_count": 0,
+}
+"""What the worker knows of a new exposure: the row of ``Sync()``."""
+ADD = _add()
+ADD_REVISION = insert(t.revision)
+
+
+def add(session: Session, exposure: Exposure) -> None:
+    """Write a new exposure with an empty sync state; its name is taken from now on.
 
     Raises:
         NameTaken: an exposure of that cluster, namespace and name has not ended.
     """
     metadata = exposure.metadata
-    inserted = session.scalar(
-        pg_insert(t.exposure)
-        .values(
-            id=exposure.id,
-            cluster=metadata.cluster,
-            namespace=metadata.namespace,
-            name=metadata.name,
-            team=metadata.team,
-            intent=exposure.intent.value,
-            generation=exposure.generation,
-            change_count=exposure.change_count,
-            created_at=exposure.created_at,
-        )
-        .on_conflict_do_nothing(
-            index_elements=["cluster", "namespace", "name"], index_where=t.exposure.c.ended_at.is_(None)
-        )
-        .returning(t.exposure.c.id)
-    )
-    if inserted is None:
+    row = {
+        "id": exposure.id,
+        "cluster": metadata.cluster,
+        "namespace": metadata.namespace,
+        "name": metadata.name,
+        "team": metadata.team,
+        "intent": exposure.intent.value,
+        "generation": exposure.generation,
+        "change_count": exposure.change_count,
+        "created_at": exposure.created_at,
+    }
+    if session.execute(ADD, row).first() is None:
         raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
-    session.execute(
-        insert(t.exposure_sync).values(
-            exposure_id=exposure.id,
-            state="none",
-            create_tokens=[],
-            attempts=0,
-            retryable=True,
-            still_serving=False,
-            ready_endpoints=0,
-            ingress=[],
-            sync_count=0,
-        )
-    )
-    session.execute(
-        insert(t.revision).values(
-            exposure_id=revision.exposure_id,
-            number=revision.number,
-            spec=revision.spec.document(),
-            manifest=revision.manifest,
-            digest=revision.digest,
-            allocation=revision.allocation.document(),
-            decision=revision.decision.value,
-            requested_by=revision.requested_by,
-            request_id=revision.request_id,
-            created_at=revision.created_at,
-        )
-    )
+
+
+def add_revision(session: Session, revision: Revision) -> None:
+    """Write a new revision."""
+    row = {
+        "exposure_id": revision.exposure_id,
+        "number": revision.number,
+        "spec": revision.spec.document(),
+        "manifest": revision.manifest,
+        "digest": revision.digest,
+        "allocation": revision.allocation.document(),
+        "decision": revision.decision.value,
+        "requested_by": revision.requested_by,
+        "request_id": revision.request_id,
+        "created_at": revision.created_at,
+    }
+    session.execute(ADD_REVISION, row)
 
 
 def _holder(session: Session, metadata: Metadata) -> UUID | None:
@@ -177,6 +207,25 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
         )
         for exposure in exposures
     ]
+
+
+BEFORE = (
+    select(t.revision.c.spec, t.revision.c.allocation)
+    .join_from(t.port_claim, t.revision, t.revision.c.exposure_id == t.port_claim.c.exposure_id)
+    .where(
+        *(t.port_claim.c[name] == bindparam(name) for name in ("cluster", "namespace", "name", "team")),
+        t.port_claim.c.state == ClaimState.COOLING.value,
+    )
+    .order_by(t.revision.c.created_at.desc(), t.revision.c.number.desc())
+    .limit(1)
+)
+
+
+def before(session: Session, metadata: Metadata) -> Before | None:
+    """Return the last revision of who had this identity before, while a port of it is cooling."""
+    identity = {name: getattr(metadata, name) for name in ("cluster", "namespace", "name", "team")}
+    row = session.execute(BEFORE, identity).first()
+    return Before(Spec.from_document(row.spec), Allocation.from_document(row.allocation)) if row else None
 
 
 def set_decision(session: Session, revision: Revision, decision: Decision, now: datetime) -> None:

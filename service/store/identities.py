@@ -1,15 +1,16 @@
 """Tokens, teams, namespaces and clusters: who may ask, and for where."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.exposure import Principal, PrincipalKind, Role
+from service.domain.exposure import ClusterView, Principal, PrincipalKind, Role
 from service.domain.ports import Pool
+from service.store import pool
 from service.store import tables as t
 
 
@@ -20,6 +21,34 @@ class Cluster:
     name: str
     context: str | None
     pool: Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a team wants something: what there is of it, and whether the namespace is the team's."""
+
+    cluster: Cluster | None
+    team_is_known: bool
+    is_given: bool
+    view: ClusterView = field(default_factory=ClusterView)
+
+
+TOKEN = select(t.token).where(
+    t.token.c.sha256 == bindparam("sha256"), t.token.c.expires_at > bindparam("now")
+)
+PLACE = text("""
+    SELECT cluster.name, cluster.context, cluster.first_port, cluster.last_port,
+        EXISTS (SELECT FROM team WHERE name = :team) AS team_is_known,
+        EXISTS (
+            SELECT FROM team_namespace
+            WHERE team = :team AND team_namespace.cluster = :cluster AND namespace = :namespace
+        ) AS is_given,
+        view.node_addresses, view.seen_at, view.problem, view.change_count
+    FROM (VALUES (1)) AS always
+        LEFT JOIN cluster ON cluster.name = :cluster
+        LEFT JOIN cluster_view AS view ON view.cluster = cluster.name
+""")
+"""One row, whatever there is: each request asks for all of it, so it is one statement."""
 
 
 def add_token(
@@ -43,9 +72,7 @@ def add_token(
 
 def principal_of(session: Session, sha256: str, now: datetime) -> Principal | None:
     """Return whose token has this hash, None when it is unknown or over."""
-    row = session.execute(
-        select(t.token).where(t.token.c.sha256 == sha256, t.token.c.expires_at > now)
-    ).first()
+    row = session.execute(TOKEN, {"sha256": sha256, "now": now}).first()
     if row is None:
         return None
     return Principal(
@@ -90,20 +117,23 @@ def give_namespace(session: Session, team: str, cluster: str, namespace: str) ->
     session.execute(pg_insert(t.team_namespace).values(row).on_conflict_do_nothing())
 
 
-def team_has_namespace(session: Session, team: str, cluster: str, namespace: str) -> bool:
-    """Return whether a team may expose workloads of a namespace."""
-    found = session.execute(
-        select(t.team_namespace.c.team).where(
-            t.team_namespace.c.team == team,
-            t.team_namespace.c.cluster == cluster,
-            t.team_namespace.c.namespace == namespace,
-        )
-    )
-    return found.first() is not None
+def place(session: Session, team: str, cluster: str, namespace: str) -> Place:
+    """Return what there is of a place, and what the worker last saw of its cluster."""
+    row = session.execute(PLACE, {"team": team, "cluster": cluster, "namespace": namespace}).one()
+    found = None
+    if row.name is not None:
+        found = Cluster(row.name, row.context, Pool(row.first_port, row.last_port))
+    view = ClusterView()
+    if row.change_count is not None:
+        view = ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)
+    return Place(found, row.team_is_known, row.is_given, view)
 
 
 def put_cluster(session: Session, cluster: Cluster, now: datetime) -> None:
-    """Write a cluster, or change the context and range of the one that has its name."""
+    """Write a cluster, or change the context and range of the one that has its name.
+
+    Each number of its range has a row in the ledger from now on; what somebody has outside of it stays.
+    """
     row = {
         "name": cluster.name,
         "context": cluster.context,
@@ -114,6 +144,7 @@ def put_cluster(session: Session, cluster: Cluster, now: datetime) -> None:
     statement = pg_insert(t.cluster).values(row)
     changed = {name: statement.excluded[name] for name in ("context", "first_port", "last_port")}
     session.execute(statement.on_conflict_do_update(constraint=t.cluster.primary_key, set_=changed))
+    pool.fit(session, cluster.name, cluster.pool, now)
 
 
 def cluster(session: Session, name: str) -> Cluster | None:

@@ -1,37 +1,101 @@
 """The ledger's rows. (cluster, port) is the primary key, so two owners of one port cannot be written down.
 
-A number is taken by one statement, an INSERT that may take over a row only when that row is free to take:
-cooling and over, or cooling for the same team. So the key arbitrates every race and nobody checks before
-inserting.
+Each number of a pool has a row, the free ones too: so a free number can be locked. Who chooses takes the
+first free rows that nobody has locked and passes over the others (``SKIP LOCKED``), and waits for nobody.
+Numbers that were asked for are locked first, ascending and waiting. Only who finds too few free numbers
+waits, for the requests that are about to take the last ones, and holds no number meanwhile: so nobody waits
+crosswise. docs/decisions/0006 has the figures and what was refused.
 
-The key alone would let requests wait for each other's numbers in any order, and so deadlock. Hence an
-advisory lock on (cluster, port), kept until the transaction ends, comes before the INSERT: first for the
-numbers that were asked for, ascending and waiting, then for those that we choose, without waiting. Who
-chooses passes over what somebody is about to take; only when nothing else is left it waits, and holds no
-chosen number meanwhile. The locks are for order alone: a writer that takes none (the worker's import) is
-still arbitrated by the key.
+A cooling number whose time is over is as good as a free one, whether or not anybody has moved its row.
 """
 
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Select, and_, cast, delete, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import Insert
-from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy import and_, select, text, update
 from sqlalchemy.orm import Session
 
 from service.domain.errors import Busy, NodePortTaken, PoolExhausted, PortOwner
 from service.domain.exposure import ClaimState, Metadata, PortClaim
-from service.domain.ports import Pool
+from service.domain.history import Ending
 from service.store import tables as t
+from service.store.port_history import FREE, ending, freed
 from service.store.rows import claim_of
+from service.store.usage import pool_usage
 
 ATTEMPTS = 8
 """How often a take is repeated when somebody else freed or took the numbers in between."""
+
+HOLD = """
+    state = CASE WHEN claim.exposure_id = :exposure_id AND claim.state = 'bound' THEN 'bound' ELSE 'held' END,
+    since = CASE WHEN claim.exposure_id = :exposure_id AND claim.state IN ('held', 'bound') THEN claim.since
+                 ELSE :now END,
+    team = :team, namespace = :namespace, name = :name, exposure_id = :exposure_id, reason = :reason,
+    until = NULL, changed_at = :now
+"""
+
+TAKE = text(
+    """
+    WITH open AS MATERIALIZED (
+        SELECT port FROM port_claim
+        WHERE cluster = :cluster AND port = ANY(CAST(:numbers AS integer[]))
+            AND (state = 'free'
+                OR state = 'cooling' AND (until <= :now OR team = :team)
+                OR state IN ('held', 'bound') AND exposure_id = :exposure_id)
+        ORDER BY port FOR UPDATE
+    )
+    UPDATE port_claim AS claim SET <hold>
+    FROM open WHERE claim.cluster = :cluster AND claim.port = open.port
+    RETURNING claim.port
+    """.replace("<hold>", HOLD)
+)
+"""Take those of some numbers that may be had; wait for each of them, ascending."""
+
+CHOOSE = text(
+    """
+    WITH picked AS MATERIALIZED (
+        SELECT open.port, wanted.place
+        FROM unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[]))
+                WITH ORDINALITY AS wanted (first, last, place)
+            CROSS JOIN LATERAL (
+                SELECT port FROM (
+                    SELECT port FROM port_claim
+                    WHERE cluster = :cluster AND state = 'free' AND port BETWEEN wanted.first AND wanted.last
+                    ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
+                ) AS free
+                UNION ALL
+                SELECT port FROM (
+                    SELECT port FROM port_claim
+                    WHERE cluster = :cluster AND state = 'cooling' AND until <= :now
+                        AND port BETWEEN wanted.first AND wanted.last
+                    ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
+                ) AS cooled
+            ) AS open
+        LIMIT :count
+    )
+    UPDATE port_claim AS claim SET <hold>
+    FROM picked WHERE claim.cluster = :cluster AND claim.port = picked.port
+    RETURNING claim.port, picked.place
+    """.replace("<hold>", HOLD)
+)
+"""Take the first numbers of some ranges that are free and that nobody is about to take; wait for none.
+
+The ranges are looked at in their order and no further than needed: LIMIT stops the nested loop.
+"""
+
+WAIT = text("""
+    SELECT claim.port
+    FROM port_claim AS claim
+        JOIN unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[])) AS wanted (first, last)
+            ON claim.port BETWEEN wanted.first AND wanted.last
+    WHERE claim.cluster = :cluster
+        AND (claim.state = 'free' OR claim.state = 'cooling' AND claim.until <= :now)
+    ORDER BY claim.port FOR SHARE OF claim
+""")
+"""Wait until every number that looks free is decided; return those that still are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,190 +107,196 @@ class Taker:
     reason: str
     now: datetime
 
-    def row(self, port: int) -> dict[str, Any]:
-        """Return the row of a held port."""
+    def facts(self) -> dict[str, Any]:
+        """Return the parameters that every statement of a take has."""
+        metadata = self.metadata
         return {
-            "cluster": self.metadata.cluster,
-            "port": port,
-            "state": ClaimState.HELD.value,
-            "team": self.metadata.team,
-            "namespace": self.metadata.namespace,
-            "name": self.metadata.name,
             "exposure_id": self.exposure_id,
+            "cluster": metadata.cluster,
+            "team": metadata.team,
+            "namespace": metadata.namespace,
+            "name": metadata.name,
             "reason": self.reason,
-            "until": None,
-            "changed_at": self.now,
+            "now": self.now,
         }
 
 
-def hold_asked(session: Session, taker: Taker, wanted: Mapping[int, str]) -> None:
-    """Hold the ports that were asked for: all of them, or the caller's transaction fails.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """What is wanted at once: numbers that were asked for, numbers to have back, and how many to choose.
 
-    Args:
-        wanted: port → JSON pointer of where it was asked for.
+    ``asked`` maps a number to the JSON pointer of where it was asked for. ``count`` numbers are wanted beside
+    the asked ones; ``earlier`` are taken for it when they may be had, the others are chosen from ``ranges``,
+    in their order.
+    """
+
+    asked: Mapping[int, str] = field(default_factory=dict)
+    earlier: frozenset[int] = frozenset()
+    count: int = 0
+    ranges: Sequence[range] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a take gave: which of the stated numbers, and the chosen ones in the order of preference."""
+
+    stated: frozenset[int]
+    chosen: tuple[int, ...]
+
+
+def hold(session: Session, taker: Taker, want: Want) -> Held:
+    """Hold everything that is wanted, together or not at all: after an error the caller rolls back.
 
     Raises:
-        NodePortTaken: with the owner and until when.
-        Busy: a port is freed and taken again faster than we can look.
+        NodePortTaken: an asked port, with its owner and until when.
+        PoolExhausted: too few are free, whatever becomes of the requests that are under way.
+        Busy: numbers change hands faster than we can look.
     """
-    if not wanted:
-        return
-    cluster, open_ports = taker.metadata.cluster, sorted(wanted)
-    session.execute(_locks(cluster, open_ports))
+    wanted = len(want.asked) + want.count
     for _ in range(ATTEMPTS):
-        held = set(_insert(session, taker, open_ports))
-        open_ports = [port for port in open_ports if port not in held]
-        if not open_ports:
-            return
-        claim = get(session, cluster, open_ports[0])
-        if claim is not None:  # else it was freed between the two statements: it may be had now
+        if wanted <= 1:  # what is short of one number holds none
+            held = _take(session, taker, want)
+        else:
+            with session.begin_nested() as attempt:
+                held = _take(session, taker, want)
+                if len(held.stated) + len(held.chosen) < wanted:
+                    attempt.rollback()  # gives the numbers and their locks back
+        if len(held.stated) + len(held.chosen) == wanted:
+            return held
+        missing = wanted - len(held.stated | want.asked.keys())
+        if missing:
+            free = _wait_until_decided(session, taker, want.ranges)
+            if free < missing:
+                cluster = taker.metadata.cluster
+                raise PoolExhausted(cluster, missing, pool_usage(session, cluster, free, taker.now))
+    raise Busy("Others take these node ports just now. Try again in a second.")
+
+
+def _take(session: Session, taker: Taker, want: Want) -> Held:
+    """Take what can be had now; when an asked number cannot, nothing is chosen.
+
+    Raises:
+        NodePortTaken: somebody has an asked number.
+    """
+    stated = _take_stated(session, taker, want.asked.keys() | want.earlier)
+    refused = sorted(want.asked.keys() - stated)
+    if refused:
+        claim = get(session, taker.metadata.cluster, refused[0])
+        if claim is not None and not claim.is_over(taker.now):
             owner = PortOwner(claim.team, claim.namespace, claim.name)
-            raise NodePortTaken(claim.port, owner, claim.state.value, claim.until, wanted[claim.port])
-    raise Busy(f"Node port {open_ports[0]} changes hands all the time. Try again in a second.")
+            pointer = want.asked[claim.port]
+            raise NodePortTaken(claim.port, owner, claim.state.value, claim.until, pointer)
+        return Held(stated, ())  # it was freed between the two statements: it may be had now
+    missing = want.count - len(stated - want.asked.keys())
+    return Held(stated, _choose(session, taker, want.ranges, missing))
 
 
-def hold_chosen(session: Session, taker: Taker, pool: Pool, count: int) -> list[int]:
-    """Choose and hold ``count`` free ports, the lowest first: that is the static band, then the dynamic one.
+def _take_stated(session: Session, taker: Taker, numbers: Collection[int]) -> frozenset[int]:
+    if not numbers:
+        return frozenset()
+    return frozenset(session.scalars(TAKE, taker.facts() | {"numbers": sorted(numbers)}))
 
-    Raises:
-        PoolExhausted: fewer are free, whatever becomes of the requests that are under way.
-        Busy: some would be free, and other requests are faster every time.
+
+def _choose(session: Session, taker: Taker, ranges: Sequence[range], count: int) -> tuple[int, ...]:
+    if not count or not ranges:
+        return ()
+    rows = session.execute(CHOOSE, taker.facts() | _ends(ranges) | {"count": count})
+    return tuple(row.port for row in sorted(rows, key=lambda row: (row.place, row.port)))
+
+
+def _wait_until_decided(session: Session, taker: Taker, ranges: Sequence[range]) -> int:
+    """Wait until the requests that are about to take free numbers have committed or failed; keep no lock.
+
+    Returns:
+        How many numbers are free then.
     """
-    cluster = taker.metadata.cluster
-    for _ in range(ATTEMPTS):
-        with session.begin_nested() as attempt:
-            picked = _pick(session, taker, pool, count)
-            if len(picked) == count and len(_insert(session, taker, picked)) == count:
-                return picked
-            attempt.rollback()  # gives the numbers and their locks back
-        if len(picked) == count:
-            continue  # somebody had committed one between our look and our lock
-        free = list(session.scalars(_free(taker, pool)))
-        if len(free) < count:
-            raise PoolExhausted(cluster, count, counts(session, cluster))
-        _wait_until_decided(session, cluster, [port for port in free if port not in picked])
-    raise Busy(f"Others take the last node ports of cluster {cluster} just now. Try again in a second.")
-
-
-def _pick(session: Session, taker: Taker, pool: Pool, count: int) -> list[int]:
-    """Lock up to ``count`` free numbers that nobody else is about to take; return them, ascending.
-
-    The list of free numbers is materialized so that the scan over it, which locks, stops at the limit.
-    """
-    free = _free(taker, pool).cte("free").prefix_with("MATERIALIZED")
-    lock = func.pg_try_advisory_xact_lock(_lock_class(taker.metadata.cluster), free.c.number)
-    return list(session.scalars(select(free.c.number).where(lock).limit(count)))
-
-
-def _free(taker: Taker, pool: Pool) -> Select[int]:
-    """Return the query for the numbers that nobody has, ascending."""
-    number = func.generate_series(pool.first, pool.last).column_valued("number")
-    claim = t.port_claim.c
-    taken = select(literal(1)).where(
-        claim.cluster == taker.metadata.cluster, claim.port == number, ~_expired(taker.now)
-    )
-    return select(number.label("number")).where(~taken.exists()).order_by(number)
-
-
-def _wait_until_decided(session: Session, cluster: str, ports: Sequence[int]) -> None:
-    """Wait until the requests that are about to take these numbers have committed or failed; keep no lock."""
+    facts = {"cluster": taker.metadata.cluster, "now": taker.now}
     with session.begin_nested() as waiting:
-        session.execute(_locks(cluster, ports, shared=True))
+        free = len(session.execute(WAIT, facts | _ends(ranges)).all())
         waiting.rollback()
+    return free
 
 
-def _locks(cluster: str, ports: Sequence[int], *, shared: bool = False) -> Select[tuple[None]]:
-    """Return the statement that locks numbers one by one, waiting; they ascend: none waits crosswise."""
-    number = func.unnest(cast(list(ports), ARRAY(Integer))).column_valued("number")
-    lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
-    return select(lock(_lock_class(cluster), number))
-
-
-def _lock_class(cluster: str) -> int:
-    """Return the first half of a port's lock, 32 signed bits; clusters that share one wait needlessly."""
-    return zlib.crc32(cluster.encode()) - 2**31
-
-
-def _expired(now: datetime) -> Any:
-    return and_(t.port_claim.c.state == ClaimState.COOLING.value, t.port_claim.c.until <= now)
-
-
-def _insert(session: Session, taker: Taker, ports: Iterable[int]) -> list[int]:
-    """Take those of ``ports`` that may be taken; return them."""
-    rows = [taker.row(port) for port in ports]
-    if not rows:
-        return []
-    statement: Insert = pg_insert(t.port_claim).values(rows)
-    replaced = {name: statement.excluded[name] for name in rows[0] if name not in ("cluster", "port")}
-    own_cooling = and_(
-        t.port_claim.c.state == ClaimState.COOLING.value, t.port_claim.c.team == taker.metadata.team
-    )
-    upsert = statement.on_conflict_do_update(
-        constraint=t.port_claim.primary_key,
-        set_=replaced,
-        where=or_(_expired(taker.now), own_cooling),
-    ).returning(t.port_claim.c.port)
-    return list(session.scalars(upsert))
+def _ends(ranges: Sequence[range]) -> dict[str, list[int]]:
+    return {"firsts": [numbers[0] for numbers in ranges], "lasts": [numbers[-1] for numbers in ranges]}
 
 
 def bind(session: Session, exposure_id: UUID, ports: Iterable[int], now: datetime) -> set[int]:
     """Say that the cluster may have these ports from now on; return those that this exposure really holds."""
-    statement = (
-        update(t.port_claim)
+    claim = t.port_claim
+    own = (
+        select(claim.c.cluster, claim.c.port)
         .where(
-            t.port_claim.c.exposure_id == exposure_id,
-            t.port_claim.c.port.in_(sorted(ports)),
-            t.port_claim.c.state.in_([ClaimState.HELD.value, ClaimState.BOUND.value]),
+            claim.c.exposure_id == exposure_id,
+            claim.c.port.in_(sorted(ports)),
+            claim.c.state.in_([ClaimState.HELD.value, ClaimState.BOUND.value]),
         )
+        .order_by(claim.c.port)
+        .with_for_update()
+        .cte("own")
+    )
+    statement = (
+        update(claim)
+        .where(claim.c.cluster == own.c.cluster, claim.c.port == own.c.port)
         .values(state=ClaimState.BOUND.value, changed_at=now)
-        .returning(t.port_claim.c.port)
+        .returning(claim.c.port)
     )
     return set(session.scalars(statement))
 
 
-def drop_holds(session: Session, exposure_id: UUID) -> None:
-    """Free the ports of an exposure that never became bound."""
-    session.execute(
-        delete(t.port_claim).where(
-            t.port_claim.c.exposure_id == exposure_id, t.port_claim.c.state == ClaimState.HELD.value
-        )
-    )
+def drop_holds(
+    session: Session, exposure_id: UUID, now: datetime, keep: Collection[int] = frozenset()
+) -> list[int]:
+    """Free the ports of an exposure that never became bound, but for some; return them."""
+    condition = and_(_of(exposure_id, ClaimState.HELD), t.port_claim.c.port.not_in(keep))
+    return sorted(session.scalars(ending(condition, Ending.UNUSED, now, freed(now))))
 
 
-def cool(session: Session, exposure_id: UUID, until: datetime, now: datetime) -> list[int]:
-    """Send the bound ports of an exposure, whose Service is gone, to cooling; return them."""
-    statement = (
-        update(t.port_claim)
-        .where(t.port_claim.c.exposure_id == exposure_id, t.port_claim.c.state == ClaimState.BOUND.value)
-        .values(state=ClaimState.COOLING.value, until=until, changed_at=now)
-        .returning(t.port_claim.c.port)
-    )
-    return sorted(session.scalars(statement))
+def release(
+    session: Session,
+    exposure_id: UUID,
+    keep: Collection[int],
+    until: datetime,
+    now: datetime,
+    how: Ending = Ending.RELEASED,
+) -> list[int]:
+    """Send the bound ports of an exposure that the cluster has no more, all but ``keep``, to cooling.
+
+    A direct read has shown the Service gone, or without them, and no call for them can still be under way.
+
+    Args:
+        keep: what the exposure goes on with.
+        until: when another team may have them.
+        how: released, the Service is gone; dropped, it goes on without them.
+
+    Returns:
+        The numbers that cool.
+    """
+    condition = and_(_of(exposure_id, ClaimState.BOUND), t.port_claim.c.port.not_in(keep))
+    values = {"state": ClaimState.COOLING.value, "until": until, "changed_at": now}
+    return sorted(session.scalars(ending(condition, how, now, values)))
+
+
+def _of(exposure_id: UUID, state: ClaimState) -> Any:
+    return and_(t.port_claim.c.exposure_id == exposure_id, t.port_claim.c.state == state.value)
 
 
 def get(session: Session, cluster: str, port: int) -> PortClaim | None:
     """Return the claim on a number, None when nobody has it."""
-    query = select(t.port_claim).where(t.port_claim.c.cluster == cluster, t.port_claim.c.port == port)
+    claim = t.port_claim
+    query = select(claim).where(claim.c.cluster == cluster, claim.c.port == port, claim.c.state != FREE)
     row = session.execute(query).first()
     return claim_of(row) if row else None
 
 
 def page(session: Session, cluster: str, after: int, limit: int, now: datetime) -> list[PortClaim]:
     """Return the claims of a cluster above a number; cooling ones that are over are free and left out."""
+    claim = t.port_claim
+    over = and_(claim.c.state == ClaimState.COOLING.value, claim.c.until <= now)
     query = (
-        select(t.port_claim)
-        .where(t.port_claim.c.cluster == cluster, t.port_claim.c.port > after, ~_expired(now))
-        .order_by(t.port_claim.c.port)
+        select(claim)
+        .where(claim.c.cluster == cluster, claim.c.port > after, claim.c.state != FREE, ~over)
+        .order_by(claim.c.port)
         .limit(limit)
     )
     return [claim_of(row) for row in session.execute(query)]
-
-
-def counts(session: Session, cluster: str) -> dict[str, int]:
-    """Return how many ports of a cluster are in each state."""
-    query = (
-        select(t.port_claim.c.state, func.count())
-        .where(t.port_claim.c.cluster == cluster)
-        .group_by(t.port_claim.c.state)
-    )
-    return dict(iter(session.execute(query)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from service.domain.errors import PortOwner
 from service.domain.exposure import (
     Allocation,
     ClaimState,
@@ -20,6 +21,8 @@ from service.domain.exposure import (
     Sync,
     SyncState,
 )
+from service.domain.history import Ending, Tenure
+from service.domain.reservation import Reservation
 from service.domain.spec import Spec
 
 
@@ -79,6 +82,25 @@ def claim_of(row: Row[Any]) -> PortClaim:
     """Return the value of a row of ``port_claim``."""
     values = _taken(row, (field.name for field in fields(PortClaim)))
     return PortClaim(**{**values, "state": ClaimState(row.state)})
+
+
+def tenure_of(row: Row[Any]) -> Tenure:
+    """Return the value of a row of ``port_history``."""
+    plain = ("port", "exposure_id", "reason", "began_at", "ended_at", "cooling_until")
+    thief = PortOwner(None, row.thief_namespace, row.thief_name) if row.thief_name else None
+    return Tenure(
+        **_taken(row, plain),
+        state=ClaimState(row.state),
+        owner=PortOwner(row.team, row.namespace, row.name),
+        ending=Ending(row.ending),
+        thief=thief,
+    )
+
+
+def reservation_of(row: Row[Any]) -> Reservation:
+    """Return the value of a row of ``reservation``."""
+    plain = ("cluster", "name", "team", "reason", "until", "created_at")
+    return Reservation(**_taken(row, plain), first=row.first_port, last=row.last_port)
 
 
 def event_of(row: Row[Any]) -> Event:

@@ -127,6 +127,7 @@ exposure = Table(
     ),
     Index("exposure_created_at_id_idx", "created_at", "id"),
     Index("exposure_team_created_at_id_idx", "team", "created_at", "id"),
+    Index("exposure_team_cluster_idx", "team", "cluster", postgresql_where=text("ended_at IS NULL")),
 )
 
 exposure_sync = Table(
@@ -208,17 +209,78 @@ port_claim = Table(
     Column("port", Integer, primary_key=True),
     Column("state", Text, nullable=False),
     Column("team", Name),
-    Column("namespace", Name, nullable=False),
-    Column("name", Name, nullable=False),
+    Column("namespace", Name),
+    Column("name", Name),
     Column("exposure_id", Uuid, ForeignKey("exposure.id")),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text),
     Column("until", Time),
     Column("changed_at", Time, nullable=False),
+    Column("since", Time),
     CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
-    CheckConstraint("(state = 'foreign') = (exposure_id IS NULL)", name="owner"),
+    CheckConstraint("(state IN ('free', 'foreign')) = (exposure_id IS NULL)", name="owner"),
+    CheckConstraint(
+        "(state = 'free') = (namespace IS NULL AND name IS NULL AND reason IS NULL AND team IS NULL)",
+        name="free",
+    ),
     CheckConstraint("state <> 'cooling' OR until IS NOT NULL", name="cooling"),
-    _one_of("state", "held", "bound", "cooling", "foreign"),
+    _one_of("state", "free", "held", "bound", "cooling", "foreign"),
     Index("port_claim_exposure_id_idx", "exposure_id"),
+    Index("port_claim_free_idx", "cluster", "port", postgresql_where=text("state = 'free'")),
+    Index("port_claim_cooling_idx", "cluster", "port", "until", postgresql_where=text("state = 'cooling'")),
+    Index(
+        "port_claim_earlier_idx", "cluster", "namespace", "name", postgresql_where=text("state = 'cooling'")
+    ),
+)
+
+port_history = Table(
+    "port_history",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("cluster", Name, ForeignKey("cluster.name"), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("team", Name),
+    Column("namespace", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("exposure_id", Uuid),  # no key: the import would lock exposures after ports, crosswise
+    Column("reason", Text, nullable=False),
+    Column("began_at", Time, nullable=False),
+    Column("ended_at", Time, nullable=False),
+    Column("ending", Text, nullable=False),
+    Column("thief_namespace", Name),
+    Column("thief_name", Name),
+    Column("cooling_until", Time),
+    _one_of("state", "held", "bound", "cooling", "foreign"),
+    _one_of("ending", "released", "dropped", "lost", "reassigned", "unused", "gone"),
+    Index("port_history_cluster_port_id_idx", "cluster", "port", "id"),
+)
+
+reservation = Table(
+    "reservation",
+    METADATA,
+    Column("cluster", Name, ForeignKey("cluster.name"), primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("first_port", Integer, nullable=False),
+    Column("last_port", Integer, nullable=False),
+    Column("team", Name, ForeignKey("team.name")),
+    Column("reason", Text, nullable=False),
+    Column("until", Time),
+    Column("created_at", Time, nullable=False),
+    CheckConstraint("1 <= first_port AND first_port <= last_port AND last_port <= 65535", name="range"),
+)
+
+quota = Table(
+    "quota",
+    METADATA,
+    Column("team", Name, ForeignKey("team.name"), primary_key=True),
+    Column("cluster", Name, ForeignKey("cluster.name"), primary_key=True),
+    Column("exposures", Integer),
+    Column("node_ports", Integer),
+    Column("load_balancers", Integer),
+    Column("longest_lifetime", BigInteger),
+    CheckConstraint(
+        "exposures >= 0 AND node_ports >= 0 AND load_balancers >= 0 AND longest_lifetime > 0", name="limits"
+    ),
 )
 
 event = Table(

@@ -74,7 +74,7 @@ def _reject(
 ) -> None:
     rejected = move(revision.decision, Decision.REJECTED, Mover.REVIEWER)
     exposures.set_decision(session, revision, rejected, act.now)
-    ports.drop_holds(session, revision.exposure_id)
+    ports.drop_holds(session, revision.exposure_id, act.now)
     exposures.changed(session, revision.exposure_id)
     if record.newest(Decision.APPROVED, Decision.LIVE) is None:
         exposures.end(session, revision.exposure_id, "Rejected", act.now)

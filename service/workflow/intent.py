@@ -54,7 +54,7 @@ def remove(
         now=act.now,
         request_id=act.request_id,
     )
-    ports.drop_holds(session, exposure_id)
+    ports.drop_holds(session, exposure_id, act.now)
     if record.sync.state is SyncState.NONE:
         exposures.end(session, exposure_id, "Withdrawn", act.now)
     wake(session, record.exposure.metadata.cluster)

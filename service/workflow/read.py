@@ -1,7 +1,7 @@
 """Everything that can be looked at, and by whom. What you may not see does not exist for you."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -10,13 +10,18 @@ from sqlalchemy.orm import Session
 
 from service.domain.errors import BadPageToken, NotFound, PortOwner
 from service.domain.exposure import Event, ExposureRecord, PortClaim, Principal, Revision
+from service.domain.history import Tenure
 from service.domain.manifest import with_ports
+from service.domain.reservation import Reservation
 from service.domain.spec import Document
 from service.store import events as event_rows
 from service.store import exposures as exposure_rows
-from service.store import identities, ports
+from service.store import identities, port_history, ports, reservations
 
 T = TypeVar("T")
+
+TENURES = 50
+"""So much of a port's past is shown."""
 
 MOST_PORT, MOST_EVENT = 2**16, 2**63 - 1
 """Positions beyond are in no list; PostgreSQL could not even compare them."""
@@ -53,7 +58,7 @@ class Page(Generic[T]):
     next: tuple[str, ...] | None
 
 
-def _page(rows: list[T], size: int, position: tuple[str, ...]) -> Page[T]:
+def page_of(rows: list[T], size: int, position: tuple[str, ...]) -> Page[T]:
     """Return the page of ``size`` rows; one row more was read to know whether there is another page."""
     more = len(rows) > size
     return Page(tuple(rows[:size]), position if more else None)
@@ -94,7 +99,7 @@ def exposures(
     teams = None if principal.sees_all() else principal.teams
     rows = exposure_rows.page(session, wanted.equal(), teams, before, page.size + 1)
     last = rows[: page.size][-1].exposure if rows else None
-    return _page(rows, page.size, (last.created_at.isoformat(), str(last.id)) if last else ())
+    return page_of(rows, page.size, (last.created_at.isoformat(), str(last.id)) if last else ())
 
 
 def revision(session: Session, exposure_id: UUID, number: int, principal: Principal) -> Revision:
@@ -130,7 +135,7 @@ def events(session: Session, exposure_id: UUID, principal: Principal, page: Page
     """
     exposure(session, exposure_id, principal)
     rows = event_rows.of_exposure(session, exposure_id, _number(page.after, MOST_EVENT), page.size + 1)
-    return _page(rows, page.size, (str(rows[: page.size][-1].id),) if rows else ())
+    return page_of(rows, page.size, (str(rows[: page.size][-1].id),) if rows else ())
 
 
 def node_ports(session: Session, cluster: str, page: PageRequest, now: datetime) -> Page[PortClaim]:
@@ -141,7 +146,7 @@ def node_ports(session: Session, cluster: str, page: PageRequest, now: datetime)
     """
     _cluster(session, cluster)
     rows = ports.page(session, cluster, _number(page.after, MOST_PORT), page.size + 1, now)
-    return _page(rows, page.size, (str(rows[: page.size][-1].port),) if rows else ())
+    return page_of(rows, page.size, (str(rows[: page.size][-1].port),) if rows else ())
 
 
 def _number(after: tuple[str, ...] | None, most: int) -> int:
@@ -155,29 +160,47 @@ def _number(after: tuple[str, ...] | None, most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PortStatus:
-    """What the ledger says about one number; ``state`` is a claim's state or ``free``."""
+    """What the ledger says about one number; ``state`` is a claim's state or ``free``.
+
+    ``reserved_for`` are the rules that cover the number now; ``history`` is who had it before, newest first.
+    """
 
     port: int
     state: str
-    owner: PortOwner | None
-    reason: str | None
-    until: datetime | None
+    owner: PortOwner | None = None
+    reason: str | None = None
+    until: datetime | None = None
+    since: datetime | None = None
+    reserved_for: tuple[Reservation, ...] = ()
+    history: tuple[Tenure, ...] = ()
 
 
-def node_port(session: Session, cluster: str, port: int, now: datetime) -> PortStatus:
-    """Return who owns a port, why and until when; every authenticated principal may.
+def node_port(session: Session, cluster: str, port: int, principal: Principal, now: datetime) -> PortStatus:
+    """Return who owns a port, why and until when, and who did; every authenticated principal may.
+
+    The exposures behind it stay hidden from strangers.
 
     Raises:
-        NotFound: no such cluster, or a number outside its range.
+        NotFound: no such cluster, or a number that is outside its range and that nobody has or had.
     """
     pool = _cluster(session, cluster).pool
-    if port not in pool:
-        raise NotFound(f"Cluster {cluster} gives out node ports {pool}; {port} is none of them.")
     claim = ports.get(session, cluster, port)
+    history = tuple(
+        _seen(tenure, principal) for tenure in port_history.of_port(session, cluster, port, TENURES)
+    )
+    if port not in pool and claim is None and not history:
+        raise NotFound(f"Cluster {cluster} gives out node ports {pool}; {port} is none of them.")
+    rules = tuple(rule for rule in reservations.holding(session, cluster, now) if port in rule)
     if claim is None or claim.is_over(now):
-        return PortStatus(port, "free", None, None, None)
+        return PortStatus(port, "free", reserved_for=rules, history=history)
     owner = PortOwner(claim.team, claim.namespace, claim.name)
-    return PortStatus(port, claim.state.value, owner, claim.reason, claim.until)
+    return PortStatus(port, claim.state.value, owner, claim.reason, claim.until, claim.since, rules, history)
+
+
+def _seen(tenure: Tenure, principal: Principal) -> Tenure:
+    """Return a tenure as somebody may see it."""
+    yours = principal.sees_all() or tenure.owner.team in principal.teams
+    return tenure if yours else replace(tenure, exposure_id=None)
 
 
 def _cluster(session: Session, name: str) -> identities.Cluster:

@@ -18,6 +18,8 @@ ARGUMENTS = {
     "number": 1,
     "port": 30000,
     "cluster": "dev",
+    "team": "team-a",
+    "name": "edge",
     "code": "x",
 }
 

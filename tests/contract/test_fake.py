@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.domain.errors import ClusterAway, ObjectChanged, WriteForbidden
+from service.cluster.gateway import ChangeKind
+from service.domain.errors import ClusterAway, ListTooOld, ObjectChanged, WriteForbidden
 from tests.contract.builders import make_service, numbers
 from tests.fakes import Call, FakeCluster
 
@@ -39,7 +40,7 @@ def test_a_cluster_that_is_away_answers_nothing_until_it_is_back(fake: FakeClust
         fake.services()
 
     fake.away = False
-    assert fake.services() == []
+    assert fake.services().items == []
 
 
 def test_somebody_can_act_just_before_a_call(fake: FakeCluster) -> None:
@@ -126,3 +127,30 @@ def test_nodes_look_like_the_apiservers(fake: FakeCluster) -> None:
     [node] = fake.nodes()
 
     assert node["status"]["conditions"] == [{"type": "Ready", "status": "False"}]
+
+
+def test_a_watch_tells_bookmarks(fake: FakeCluster) -> None:
+    since = fake.services().resource_version
+    fake.bookmark()
+
+    change = next(fake.watch_services(since, 10, lambda: False))
+
+    assert (change.kind, int(change.resource_version)) == (ChangeKind.BOOKMARK, int(since) + 1)
+
+
+def test_a_watch_does_not_begin_where_the_changes_are_forgotten(fake: FakeCluster) -> None:
+    since = fake.services().resource_version
+    fake.forget_changes()
+
+    with pytest.raises(ListTooOld, match="too old resource version"):
+        next(fake.watch_services(since, 10, lambda: False))
+
+
+def test_a_dropped_watch_is_away(fake: FakeCluster) -> None:
+    fake.create(make_service("shop"))
+    changes = fake.watch_services("0", 10, lambda: False)
+    next(changes)
+    fake.drop_watches()
+
+    with pytest.raises(ClusterAway, match="dropped"):
+        next(changes)

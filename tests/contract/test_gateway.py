@@ -39,7 +39,9 @@ def test_a_created_service_reads_as_it_was_returned(cluster: Cluster) -> None:
 def test_the_list_shows_a_created_service_without_apiversion_and_kind(cluster: Cluster) -> None:
     created = cluster.gateway.create(make_service(cluster.add_namespace()))
 
-    found = [s for s in cluster.gateway.services() if s["metadata"]["uid"] == created["metadata"]["uid"]]
+    found = [
+        s for s in cluster.gateway.services().items if s["metadata"]["uid"] == created["metadata"]["uid"]
+    ]
 
     assert found == [{field: created[field] for field in ("metadata", "spec", "status")}]
 

@@ -206,7 +206,7 @@ def test_a_token_that_is_not_known_is_forbidden_and_retried(real: Real, tmp_path
 def test_a_client_certificate_opens_the_door(real: Real) -> None:
     gateway = open_gateway(real.control_plane.kubeconfig("admin"), None)
 
-    assert isinstance(gateway.services(), list)
+    assert isinstance(gateway.services().items, list)
 
 
 def test_a_server_of_another_authority_is_away(real: Real, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A gate in front of a kube-apiserver: plain HTTP on this side, TLS and the same token on the other."""
 
 import base64
+import contextlib
 import ssl
 import threading
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ class Call:
     def is_for(self, method: str, namespace: str) -> bool:
         """Return whether it is a call of that method on the Services of a namespace."""
         return self.method == method and f"/namespaces/{namespace}/services" in self.path
+
+    def is_watch(self) -> bool:
+        """Return whether its answer has no end."""
+        return "watch=true" in self.path
 
 
 class HttpGate(Gate):
@@ -60,10 +65,14 @@ class HttpGate(Gate):
         return self._claim(call)
 
     def send(self, call: Call, headers: dict[str, str], body: bytes | None) -> urllib3.BaseHTTPResponse:
-        """Send a call on to the apiserver; return its answer."""
-        url = self._url + call.path
-        answer = self._pool.request(call.method, url, headers=headers, body=body, timeout=15)
-        self.executed.append(call)
+        """Send a call on to the apiserver; return its answer, the body of a watch unread."""
+        url, whole = self._url + call.path, not call.is_watch()
+        timeout = urllib3.Timeout(connect=5, read=15 if whole else None)
+        answer = self._pool.request(
+            call.method, url, headers=headers, body=body, timeout=timeout, preload_content=whole
+        )
+        if whole:
+            self.executed.append(call)
         return answer
 
 
@@ -95,9 +104,22 @@ def _handler_of(gate: HttpGate) -> type[BaseHTTPRequestHandler]:
                 return
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+            if call.is_watch():
+                self.stream(answer)
+                return
             self.send_header("Content-Length", str(len(answer.data)))
             self.end_headers()
             self.wfile.write(answer.data)
+
+        def stream(self, answer: urllib3.BaseHTTPResponse) -> None:
+            """Pass a watch on as it comes, each line in a chunk as the apiserver does."""
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.close_connection = True
+            with contextlib.closing(answer), contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
+                for line in answer:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+                self.wfile.write(b"0\r\n\r\n")
 
         do_GET = do_POST = do_PUT = do_DELETE = pass_on
 

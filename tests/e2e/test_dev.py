@@ -229,7 +229,7 @@ def test_the_readmes_curl_lines_work_as_pasted(tmp_path: Path):
         done = subprocess.run(pasted, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    _, asked, shown, applied, owned, gone = done.stdout.split("\f")
+    _, asked, shown, applied, owned, kept, gone = done.stdout.split("\f")
     assert '"state": "AwaitingApproval"' in asked
     assert "nodePort: 30007" in shown
     assert re.search("^sha256:[0-9a-f]{64}$", shown, re.MULTILINE)
@@ -238,7 +238,12 @@ def test_the_readmes_curl_lines_work_as_pasted(tmp_path: Path):
     assert re.search("hello +NodePort .* 80:30007/TCP", applied)
     assert '"state":"bound"' in owned
     assert '"code":"node-port-taken"' in owned
+    assert '"name":"partners"' in kept
+    assert '"reservation": "partners"' in kept
+    assert '"node_ports":{"used":1,"held":0,"limit":null}' in kept
+    assert 'wharfinger_node_ports{band="static",cluster="dev",state="bound"} 1.0' in kept
     assert '"state":"cooling"' in gone
+    assert '"ending":"released"' in gone
     assert [
         kind for kind in ("requested", "approved", "live", "removed") if f'"kind": "{kind}"' not in gone
     ] == []

@@ -57,11 +57,12 @@ def test_whatever_is_sent_gets_a_documented_answer(send, case):
 def test_whatever_is_sent_to_what_exists_gets_a_documented_answer(world, send, case):
     known = world.ann.submit(named(next(NAMES), type="ClusterIP"))
     aim(case, known.json or {})
-    who = "eve" if case.path.endswith("/reviews") else "ann"
+    who = next((who for part, who in WRITERS.items() if part in case.path), "ann")
     # What is aimed may have become right or wrong by it.
     send(case, who, negative_data_rejection, **{"If-Match": known.headers["ETag"]})
 
 
+WRITERS = {"/reviews": "eve", "/reservations": "pia"}
 NAMES = (f"fuzz-{number}" for number in count())
 
 
@@ -72,6 +73,7 @@ def aim(case: schemathesis.Case, exposure: dict[str, Any]) -> None:
         "exposure_id": metadata["id"],
         "number": pending["revision"],
         "cluster": metadata["cluster"],
+        "team": metadata["team"],
         "port": POOL.first,
     }
     for name in set(case.path_parameters or ()) & set(real):

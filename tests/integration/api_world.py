@@ -33,6 +33,10 @@ PEOPLE: Mapping[str, Principal] = {
     "eve": Principal(
         PrincipalKind.PERSON, "eve", None, frozenset(), frozenset({"platform"}), frozenset({Role.APPROVER})
     ),
+    "pia": Principal(
+        PrincipalKind.PERSON, "pia", None, frozenset(), frozenset({"platform"}), frozenset({Role.ADMIN})
+    ),
+    "aud": Principal(PrincipalKind.PERSON, "aud", None, frozenset(), frozenset(), frozenset({Role.AUDITOR})),
     "both": Principal(
         PrincipalKind.PERSON,
         "ann",
@@ -61,7 +65,7 @@ def fill(transaction: Transaction, now: datetime) -> None:
 def count_rows(transaction: Transaction) -> tuple[int, ...]:
     """Return how many exposures, claims and events there are."""
     with transaction() as session:
-        tables = ("exposure", "port_claim", "event")
+        tables = ("exposure", "port_claim WHERE state <> 'free'", "event")
         return tuple(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in tables)
 
 
@@ -112,6 +116,11 @@ class Caller:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._open("POST", path, {"content_type": "application/json", **headers}, data=data)
 
+    def put(self, path: str, body: Any, **headers: str) -> TestResponse:
+        """Send JSON, or bytes as they are, to be kept at this address."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._open("PUT", path, {"content_type": "application/json", **headers}, data=data)
+
     def _open(self, method: str, path: str, headers: Mapping[str, str], **options: Any) -> TestResponse:
         sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
         return self._client.open(path, method=method, headers=sent, **options)
@@ -132,7 +141,9 @@ class World:
         self.checks: dict[str, str | None] = {"database": None}
         self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks))
         client = self.app.test_client()
-        self.ann, self.ben, self.eve, self.both = (Caller(client, who) for who in PEOPLE)
+        callers = {who: Caller(client, who) for who in PEOPLE}
+        self.ann, self.ben, self.eve, self.both = (callers[who] for who in ("ann", "ben", "eve", "both"))
+        self.pia, self.aud = callers["pia"], callers["aud"]
         self.stranger = Caller(client, None)
 
     def rows(self) -> tuple[int, ...]:

@@ -13,9 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from service.domain.errors import ClusterError
 from service.domain.exposure import ExposureRecord, PortClaim
 from service.domain.manifest import Mark, with_mark, with_ports
-from service.reconciler.cycle import run_cycle
+from service.reconciler.cache import ServiceCache
+from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
 from service.store import exposures, ports
 from tests.conftest import Clock
@@ -46,11 +48,6 @@ class Cluster(FakeCluster):
     def after_next_create(self, hook: Callable[[], object]) -> None:
         """Let somebody act when the next Service has been made, before the worker hears of it."""
         self._after_create.append(hook)
-
-    def services(self) -> list[Document]:
-        """Return them all; nobody changes one meanwhile."""
-        with self._lock:
-            return super().services()
 
     def create(self, service: Document) -> Document:
         """Create it, then let somebody act."""
@@ -97,6 +94,10 @@ class Story:
         """Return the status that its owner sees."""
         return dict(self._api.ann.get(self.at).json["status"])
 
+    def node_port(self) -> int:
+        """Return the number that its first port has."""
+        return int(self.status()["ports"][0]["node_port"])
+
     def etag(self) -> str:
         """Return the tag that its owner sees."""
         return self._api.ann.get(self.at).headers["ETag"]
@@ -122,6 +123,24 @@ class Story:
         return [event["kind"] for event in self.events()]
 
 
+class Looker:
+    """A worker without threads: each look begins with a fresh list, unless its watch is said to be late."""
+
+    def __init__(self, cluster: FakeCluster, edge: Edge) -> None:
+        self._cluster, self.edge = cluster, edge
+        self.cache = ServiceCache()
+        self._cycle = Cycle("dev", cluster, self.cache, edge)
+
+    def look(self, listing: bool = True) -> int:
+        """Look once; return how many actions that took."""
+        if listing:
+            try:
+                self.cache.relisted(self._cluster.services())
+            except ClusterError as error:
+                self.cache.failed(str(error))
+        return self._cycle.run()
+
+
 class ReconcilerWorld:
     """One cluster, one worker that looks when it is told to."""
 
@@ -133,6 +152,7 @@ class ReconcilerWorld:
         self.cluster.add_node("n1", "192.0.2.10")
         chance = random.Random(5)
         self.edge = Edge(self.transaction, now, lambda: now().timestamp(), chance.randbytes, COOLING)
+        self.looker = Looker(self.cluster, self.edge)
 
     def request(self, name: str = "hello", **spec: Any) -> Story:
         """Let ann ask for an exposure."""
@@ -165,7 +185,9 @@ class ReconcilerWorld:
 
     def cycle(self, times: int = 1) -> int:
         """Look that often, without any time passing; return how many actions that took."""
-        return sum(run_cycle("dev", self.cluster, self.edge) for _ in range(times))
+        if self.looker.edge is not self.edge:
+            self.looker = Looker(self.cluster, self.edge)
+        return sum(self.looker.look() for _ in range(times))
 
     def record(self, story: Story) -> ExposureRecord:
         """Return what the ledger knows of an exposure."""
@@ -183,6 +205,11 @@ class ReconcilerWorld:
         """Return the state of a number."""
         claim = self.claim(port)
         return claim.state.value if claim else "free"
+
+    def owner(self, port: int) -> tuple[str, str] | None:
+        """Return the state of a number and whose it is, None when it is free."""
+        claim = self.claim(port)
+        return (claim.state.value, f"{claim.namespace}/{claim.name}") if claim else None
 
     def service(self, story: Story) -> Document:
         """Return an exposure's Service as the cluster has it."""

@@ -64,8 +64,8 @@ class Platform:
 def test_a_team_gets_its_namespaces(platform: Platform) -> None:
     platform.add_team("team-a", GIFT, NamespaceGift("dev", "cart", None))
     with platform.transaction() as session:
-        assert identities.team_has_namespace(session, "team-a", "dev", "shop")
-        assert not identities.team_has_namespace(session, "team-b", "dev", "shop")
+        assert identities.place(session, "team-a", "dev", "shop").is_given
+        assert not identities.place(session, "team-b", "dev", "shop").is_given
     environments = {row["name"]: row["environment"] for row in platform.rows("namespace")}
     assert environments == {"shop": "production", "cart": None}
 

@@ -130,7 +130,7 @@ def test_reading_again_with_the_tag_answers_304(world: World) -> None:
     made = world.ann.submit()
     tag = made.headers["ETag"]
     again = world.ann.get(made.location)
-    assert (again.json, again.headers["ETag"]) == (made.json, tag)
+    assert (again.json | {"warnings": []}, again.headers["ETag"]) == (made.json, tag)
     for known in (tag, f"W/{tag}", tag[:-1] + '-gzip"', f'"x", {tag}', "*"):
         response = world.ann.get(made.location, If_None_Match=known)
         assert (response.status_code, response.data, response.headers["ETag"]) == (304, b"", tag)

@@ -75,7 +75,7 @@ def test_the_ledger_is_open_to_everyone_known(world: World) -> None:
         "reason": "product demo on Thursday",
         "until": None,
     }
-    assert world.ben.get("/v1/clusters/dev/node-ports/30007").json == claim
+    assert claim.items() <= world.ben.get("/v1/clusters/dev/node-ports/30007").json.items()
     assert world.ben.get("/v1/clusters/dev/node-ports").json == {"items": [claim], "next_page_token": None}
     free = {"port": 30008, "state": "free", "owner": None, "reason": None, "until": None}
-    assert world.ben.get("/v1/clusters/dev/node-ports/30008").json == free
+    assert free.items() <= world.ben.get("/v1/clusters/dev/node-ports/30008").json.items()

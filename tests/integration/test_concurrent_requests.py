@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from threading import Barrier, BoundedSemaphore
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
@@ -111,6 +113,59 @@ def test_a_pool_of_41_serves_41_of_two_hundred_and_refuses_the_rest(world: World
         if answer not in won:
             assert_problem(answer, 409, "pool-exhausted")
     check_ledger(world, won)
+
+
+def test_a_pool_of_41_has_41_winners_whatever_64_clients_with_50_requests_each_do(world: World) -> None:
+    set_pool(world, SMALL)
+    start = Barrier(64)
+
+    def send(client: int) -> list[TestResponse]:
+        caller = Caller(world.app.test_client(), "ann")
+        start.wait()
+        return [
+            caller.post("/v1/exposures", a_request_for(50 * client + number, None)) for number in range(50)
+        ]
+
+    with ThreadPoolExecutor(64) as threads:
+        answers = [answer for some in threads.map(send, range(64)) for answer in some]
+    assert Counter(answer.status_code for answer in answers) == {201: 41, 409: 64 * 50 - 41}
+    for answer in answers:
+        if answer.status_code == 409:
+            problem = assert_problem(answer, 409, "pool-exhausted")
+            assert problem["counts"] == {"held": 41}
+            assert problem["teams"] == {"team-a": 41}
+    check_ledger(world, [answer for answer in answers if answer.status_code == 201])
+
+
+def test_the_last_port_is_refused_to_nobody_before_it_is_decided(world: World) -> None:
+    """Who finds the last port locked waits: the one who is about to take it may still fail."""
+    set_pool(world, Pool(30000, 30000))
+    with ThreadPoolExecutor(1) as threads:
+        with world.transaction() as session:
+            session.execute(text("SELECT FROM port_claim WHERE port = 30000 FOR UPDATE"))
+            waiting = threads.submit(send_at_once, world, [a_request_for(1, None)])
+            wait_for_lock(session)
+            assert not waiting.done()
+            session.rollback()  # the one who had it fails
+        [answer] = waiting.result(timeout=10)
+    assert told(answer) == {30000: "n1"}
+
+
+def test_nobody_waits_for_a_choice_while_there_is_another_free_port(world: World) -> None:
+    set_pool(world, SMALL)
+    with world.transaction() as session:
+        session.execute(text("SELECT FROM port_claim WHERE port <> 30023 FOR UPDATE"))
+        [answer] = send_at_once(world, [a_request_for(1, None)])
+    assert told(answer) == {30023: "n1"}
+
+
+def wait_for_lock(session: Session) -> None:
+    """Wait until somebody waits for a row that this session has."""
+    deadline = time.monotonic() + 10
+    query = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+    while not session.scalar(query):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("pool", [SMALL, Pool(30000, 30127)], ids=str)

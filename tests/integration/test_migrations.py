@@ -224,11 +224,13 @@ def test_a_database_that_is_away_is_told_apart(postgres: Server) -> None:
         migrate(url, say=hush)
 
 
-def test_squawk_finds_no_fault_in_the_sql(tmp_path: Path) -> None:
+@pytest.mark.parametrize("revision", revisions())
+def test_squawk_finds_no_fault_in_the_sql(tmp_path: Path, revision: str) -> None:
     written = io.StringIO()
     config = Config(output_buffer=written)
     config.set_main_option("script_location", str(ROOT / "migrations").replace("%", "%%"))
-    command.upgrade(config, "head", sql=True)
+    known = ["base", *revisions()]
+    command.upgrade(config, f"{known[known.index(revision) - 1]}:{revision}", sql=True)
     file = tmp_path / "migrations.sql"
     file.write_text(f"{SESSION};\n{written.getvalue()}")
     # Ports and revision numbers stay small; the varchar is Alembic's own table.

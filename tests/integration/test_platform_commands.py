@@ -1,13 +1,14 @@
 """What the commands of the platform do to a real database, as the restricted login."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from service.__main__ import cli
-from service.domain.errors import EnvironmentTaken, Invalid
+from service.domain.errors import ClusterAway, EnvironmentTaken, Invalid, NotFound
 from service.domain.exposure import PrincipalKind, Role
 from service.workflow.identify import principal_of
 from tests.postgres import Database
@@ -84,3 +85,47 @@ def test_an_unknown_cluster_or_team_is_named(platform: Platform) -> None:
     assert isinstance(unknown.exception, Invalid)
     assert "'ghost'" in str(unknown.exception)
     assert (platform.count("team"), platform.count("token")) == (0, 0)
+
+
+def test_a_quota_is_set_limit_by_limit_and_shown_with_what_is_used(platform: Platform) -> None:
+    platform.done("team", "add", "team-a", "--namespace", "dev/team-a=development")
+    quota = ("team", "quota", "team-a", "--cluster", "dev")
+    platform.done(*quota, "--exposures", "5", "--node-ports", "3", "--longest-lifetime", "30d")
+    assert platform.done(*quota, "--load-balancers", "0", "--node-ports", "none").stdout.splitlines() == [
+        "\tused\theld\tlimit",
+        "exposures\t0\t0\t5",
+        "node ports\t0\t0\tnone",
+        "load balancers\t0\t0\t0",
+        "longest lifetime\t\t\t30d",
+    ]
+    assert platform.done(*quota).stdout.splitlines()[1] == "exposures\t0\t0\t5"
+
+
+def test_a_quota_of_nobody_or_nowhere_is_refused(platform: Platform) -> None:
+    platform.done("team", "add", "team-a", "--namespace", "dev/team-a=development")
+    for team, cluster, name in (("ghost", "dev", "'ghost'"), ("team-a", "prod", "'prod'")):
+        refused = platform.run("team", "quota", team, "--cluster", cluster, "--exposures", "1")
+        assert isinstance(refused.exception, Invalid)
+        assert name in str(refused.exception)
+        assert isinstance(platform.run("team", "quota", team, "--cluster", cluster).exception, NotFound)
+    assert platform.count("quota") == 0
+
+
+@pytest.mark.parametrize("command", ["probe", "survey"])
+def test_a_cluster_that_nobody_added_is_named(platform: Platform, command: str) -> None:
+    result = platform.run("cluster", command, "prod")
+    assert isinstance(result.exception, NotFound)
+    assert "no cluster prod" in str(result.exception)
+
+
+@pytest.mark.parametrize("command", ["probe", "survey"])
+def test_a_cluster_that_cannot_be_opened_says_why(platform: Platform, command: str, tmp_path: Path) -> None:
+    words = ("cluster", command, "dev")
+    settings = {
+        "WHARFINGER_DATABASE_URL": platform.database.url,
+        "WHARFINGER_KUBECONFIG": str(tmp_path / "nothing-here"),
+    }
+    result = CliRunner().invoke(cli, words, env=settings)
+    assert isinstance(result.exception, ClusterAway)
+    assert "nothing-here: there is no such file" in str(result.exception)
+    assert result.stdout == ""

@@ -9,7 +9,7 @@ import pytest
 from service.cluster.gateway import Gateway
 from service.domain.errors import ClusterAway
 from service.store.database import wake
-from tests.integration.reconciler_world import Cluster
+from tests.integration.reconciler_world import Cluster, node_port_thief
 from tests.integration.worker_harbour import (
     DEADLINE_SECONDS,
     LONG_POLL,
@@ -59,6 +59,51 @@ def test_without_any_word_the_poll_makes_sure(harbour: Harbour) -> None:
     eventually(is_live(story))
     harbour.world.cluster.remove("team-a", "hello")
     eventually(lambda: not harbour.world.is_gone(story))
+
+
+def test_word_of_the_cluster_itself_is_heard_long_before_the_poll(harbour: Harbour) -> None:
+    harbour.start()
+    settled(harbour)
+    story = harbour.approved()
+    eventually(is_live(story), SOON_SECONDS)
+    harbour.world.cluster.remove("team-a", "hello")
+    eventually(lambda: not harbour.world.is_gone(story), SOON_SECONDS)
+
+
+def test_a_foreign_service_is_in_the_ledger_long_before_the_poll(harbour: Harbour) -> None:
+    cluster = harbour.world.cluster
+    cluster.add_namespace("team-b")
+    harbour.start()
+    settled(harbour)
+    cluster.add_service(node_port_thief(30020))
+    eventually(lambda: harbour.world.claimed(30020) == "foreign", SOON_SECONDS)
+    cluster.remove("team-b", "thief")
+    eventually(lambda: harbour.world.claimed(30020) == "free", SOON_SECONDS)
+
+
+def test_however_often_it_looks_services_are_listed_once(harbour: Harbour) -> None:
+    harbour.start(poll_seconds=0.05)
+    settled(harbour)
+    story = harbour.approved()
+    eventually(is_live(story))
+
+    def called(method: str) -> int:
+        return sum(call.method == method for call in harbour.world.cluster.calls)
+
+    eventually(lambda: called("nodes") > 20)
+    assert (called("services"), called("watch_services")) == (1, 1)
+
+
+def test_nothing_is_repeated_while_the_watch_is_broken(harbour: Harbour) -> None:
+    cluster = harbour.world.cluster
+    cluster.after_next_create(cluster.drop_watches)
+    harbour.start(poll_seconds=0.05)
+    settled(harbour)
+    story = harbour.approved()
+    eventually(is_live(story))
+    so_far = len(cluster.calls)
+    eventually(lambda: len(cluster.calls) > so_far + 20)
+    assert [call.method for call in cluster.writes()] == ["create"]
 
 
 def test_after_an_action_it_looks_again_soon_for_the_new_endpoints(harbour: Harbour) -> None:

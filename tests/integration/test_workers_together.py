@@ -9,8 +9,7 @@ from random import Random
 import pytest
 
 from service.domain.errors import ObjectMissing
-from service.reconciler.cycle import run_cycle
-from tests.integration.reconciler_world import Story
+from tests.integration.reconciler_world import Looker, Story
 from tests.integration.worker_harbour import Harbour, PacedClock, eventually, is_live
 from tests.postgres import Database
 
@@ -33,7 +32,7 @@ def test_two_workers_make_one_service_of_each_exposure(harbour: Harbour) -> None
         story.delete()
     for story in stories:
         eventually(lambda story=story: story.status()["state"] == "Ended", 40)  # type: ignore[misc]
-    assert harbour.world.cluster.services() == []
+    assert harbour.world.cluster.services().items == []
 
 
 @pytest.fixture
@@ -83,10 +82,10 @@ def look_again_and_again(
     harbour: Harbour, seed: int, over: threading.Event, faults: list[BaseException]
 ) -> None:
     """Look until the storm is over, as a worker that nobody coordinates with the others."""
-    edge = harbour.edge(harbour.engine(), seed)
+    looker = Looker(harbour.world.cluster, harbour.edge(harbour.engine(), seed))
     try:
         while not over.is_set():
-            run_cycle("dev", harbour.world.cluster, edge)
+            looker.look()
     except BaseException as fault:
         faults.append(fault)
 
@@ -116,7 +115,7 @@ def test_several_workers_in_a_storm_keep_one_service_for_each_exposure_and_leave
         assert [revision.decision.value for revision in record.revisions] == ["live"]
         assert record.sync.uid == brisk.world.service(story)["metadata"]["uid"]
         assert [claim.state.value for claim in record.claims] == ["bound"]
-    names = {service["metadata"]["name"] for service in brisk.world.cluster.services()}
+    names = {service["metadata"]["name"] for service in brisk.world.cluster.services().items}
     assert names == {story.name for story in storm.stories}
     for story in [*storm.stories, *storm.deleted]:
         told = [event["data"].get("reason") for event in story.events() if event["kind"].endswith("-failed")]

@@ -112,6 +112,8 @@ def test_migrate_says_which_url_it_needs() -> None:
     [
         ("cluster", "list"),
         ("cluster", "add", "dev"),
+        ("cluster", "probe", "dev"),
+        ("cluster", "survey", "dev"),
         ("team", "add", "team-a"),
         ("token", "create", "--person", "ann", "--role", "admin"),
     ],
@@ -132,3 +134,17 @@ def test_help_names_every_command(words: tuple[str, ...]) -> None:
     assert isinstance(group, click.Group)
     output = run(*words, "--help").output
     assert all(name in output for name in group.commands)
+
+
+@pytest.mark.parametrize("limit", ["-1", "many", "1.5", "None"])
+def test_a_limit_is_a_number_or_the_word_none(limit: str) -> None:
+    assert_usage(run("team", "quota", "team-a", "--cluster", "dev", "--exposures", limit), "--exposures")
+
+
+def test_a_longest_lifetime_is_a_duration_or_the_word_none() -> None:
+    words = ("team", "quota", "team-a", "--cluster", "dev", "--longest-lifetime", "30")
+    assert_usage(run(*words), "90d, 12h or 30m")
+
+
+def test_a_quota_is_of_one_cluster() -> None:
+    assert_usage(run("team", "quota", "team-a", "--exposures", "1"), "--cluster")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.cluster.real import classify
+from service.cluster.answers import classify
 from service.domain.errors import (
     ClusterAway,
     ClusterError,

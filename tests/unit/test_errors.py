@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -18,16 +19,29 @@ from service.domain.errors import (
     Invalid,
     Malformed,
     NameTaken,
+    NodePortReserved,
     NodePortTaken,
     PoolExhausted,
     PortOwner,
     WharfingerError,
 )
+from service.domain.ports import PoolUsage
+from service.domain.reservation import Reservation
 from tests.builders import NOON
 
 OURS = PortOwner("team-a", "team-a", "hello")
 FOREIGN = PortOwner(None, "kube-system", "dns")
 POINTER = "#/spec/ports/0/node_port"
+RULE = Reservation(
+    cluster="dev",
+    name="edge",
+    first=30000,
+    last=30009,
+    team="team-b",
+    reason="partners",
+    until=NOON,
+    created_at=NOON,
+)
 
 
 def tree(root: type[WharfingerError] = WharfingerError) -> Iterator[type[WharfingerError]]:
@@ -89,8 +103,23 @@ def test_only_a_refusal_is_final() -> None:
             ["30180", "kube-system/dns", "not made by us"],
         ),
         (
-            PoolExhausted("dev", 2, {"held": 1, "bound": 40}),
-            ["Cluster dev", "no 2 free", "40 bound, 1 held", "Delete an exposure"],
+            PoolExhausted("dev", 2, PoolUsage({"held": 1, "bound": 40, "free": 3}, {}, 3, NOON)),
+            [
+                "Cluster dev",
+                "no 2 free",
+                "40 bound, 3 free, 1 held",
+                "3 of the free ones kept for others",
+                "2030-01-01T12:00:00Z",
+                "Delete an exposure",
+            ],
+        ),
+        (
+            NodePortReserved(30007, RULE, POINTER),
+            ["30007", "team team-b", "until 2030-01-01T12:00:00Z", "edge (partners)", "Leave node_port out"],
+        ),
+        (
+            NodePortReserved(30007, replace(RULE, team=None, until=None), POINTER),
+            ["for the platform by", "ask the platform"],
         ),
         (
             NameTaken("team-a", "hello", UUID(int=7)),
@@ -144,6 +173,32 @@ def test_a_taken_port_tells_its_owner_and_where_it_was_asked_for() -> None:
     }
 
 
+def test_a_reserved_port_tells_the_rule_and_where_it_was_asked_for() -> None:
+    error = NodePortReserved(30007, RULE, POINTER)
+
+    assert error.facts == {
+        "port": 30007,
+        "reservation": "edge",
+        "team": "team-b",
+        "reason": "partners",
+        "until": NOON,
+        "errors": [{"pointer": POINTER, "detail": str(error), "code": "node-port-reserved"}],
+    }
+
+
+def test_a_full_pool_tells_who_has_it_and_when_the_next_port_is_free() -> None:
+    error = PoolExhausted("dev", 2, PoolUsage({"held": 1, "cooling": 1}, {"team-a": 1}, 0, NOON))
+
+    assert error.facts == {
+        "cluster": "dev",
+        "wanted": 2,
+        "counts": {"held": 1, "cooling": 1},
+        "teams": {"team-a": 1},
+        "reserved": 0,
+        "next_free_at": NOON,
+    }
+
+
 def test_a_name_of_another_team_does_not_tell_the_exposure() -> None:
     assert NameTaken("team-a", "hello", None).facts == {}
 
@@ -162,7 +217,8 @@ def test_a_body_that_cannot_be_read_points_to_the_place_when_it_is_known() -> No
         Invalid([Fault("#/spec", "x")]),
         NameTaken("a", "b", UUID(int=7)),
         NodePortTaken(30007, OURS, "held", None, POINTER),
-        PoolExhausted("dev", 1, {"held": 3}),
+        PoolExhausted("dev", 1, PoolUsage({"held": 3}, {"team-a": 3})),
+        NodePortReserved(30007, replace(RULE, until=None), POINTER),
         DigestMismatch("sha256:a", "sha256:b"),
     ],
     ids=lambda error: type(error).__name__,

@@ -187,7 +187,7 @@ def test_a_look_at_a_cluster_joins_what_belongs_together() -> None:
     fake.add_endpoints("team-b", "hello", ready=5)
     fake.add_node("node-1", "192.0.2.10")
 
-    seen = observe(fake)
+    seen = observe(fake, {o.ref: o for o in map(Observed, fake.services().items)})
 
     assert set(seen.services) == {REF, Ref("team-b", "hello")}
     assert seen.services[REF].uid == service["metadata"]["uid"]
@@ -203,4 +203,4 @@ def test_a_slice_that_belongs_to_no_service_is_left_out() -> None:
             stray["metadata"]["labels"] = None
             return [stray]
 
-    assert observe(WithStraySlice()).slices == {}
+    assert observe(WithStraySlice(), {}).slices == {}

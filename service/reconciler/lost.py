@@ -1,0 +1,162 @@
+"""What becomes of an exposure whose node port somebody else has taken.
+
+A port that we had chosen moves to another one, for the same revision: it is an allocation, not content, so
+digest and reviews stand. A port that was asked for waits for its requester, who is told who has it; when the
+thief goes first, it is taken back. Level-triggered: whatever a revision was given and the ledger does not
+hold for it is looked at each time, so nothing is lost when the worker dies in between.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from service.domain.exposure import (
+    ClaimState,
+    Decision,
+    ExposureRecord,
+    Intent,
+    PortOrigin,
+    Revision,
+    SyncState,
+)
+from service.domain.lifecycle import move_sync
+from service.domain.manifest import node_ports
+from service.domain.plan import NODE_PORT_TAKEN, POOL_EXHAUSTED, Desired, Observed, Ref
+from service.reconciler.recording import ACTOR, IN_FLIGHT
+from service.store import events, exposures, ports, sync
+from service.store.database import Session
+from service.workflow import reassign
+
+UNDONE = (Decision.PENDING, Decision.APPROVED, Decision.LIVE)
+
+
+def lacking(record: ExposureRecord) -> frozenset[int]:
+    """Return the numbers that a revision which is not over was given and that its exposure does not have."""
+    if record.exposure.ended_at is not None or record.exposure.intent is Intent.ABSENT:
+        return frozenset()
+    given = {number for revision in _undone(record) for number in revision.allocation.numbers()}
+    own = {claim.port for claim in record.claims if claim.state in (ClaimState.HELD, ClaimState.BOUND)}
+    return frozenset(given - own)
+
+
+def thieves_of(
+    record: ExposureRecord,
+    want: Desired | None,
+    have: Observed | None,
+    conflicts: Mapping[int, Ref],
+    now: datetime,
+) -> dict[int, Ref]:
+    """Return those of its bound ports that an exposure cannot have any more, since a stranger has them.
+
+    It can while its own Service has that number (the cluster gave it out twice), and while a create of ours
+    may still arrive.
+
+    Args:
+        have: the Service that has the exposure's name.
+        conflicts: bound port of anybody → the stranger that has it.
+    """
+    sent_at = record.sync.create_sent_at
+    may_arrive = bool(record.sync.create_tokens) and sent_at is not None and now < sent_at + IN_FLIGHT
+    if want is None or want.manifest is None or may_arrive:
+        return {}
+    kept = node_ports(have.service) if have is not None and want.owns(have) else frozenset()
+    bound = {claim.port for claim in record.claims if claim.state is ClaimState.BOUND}
+    return {port: ref for port, ref in conflicts.items() if port in bound - kept}
+
+
+def recover(session: Session, exposure_id: UUID, thieves: Mapping[int, Ref], now: datetime) -> bool:
+    """Give an exposure the ports that it lacks, as far as it may have them; return whether anything changed.
+
+    Args:
+        thieves: who has a port of it that is bound, for those that are lost.
+
+    Raises:
+        Busy: others are choosing the last ports.
+    """
+    record = exposures.lock(session, exposure_id)
+    if record is None:
+        return False
+    changed = False
+    for port in sorted(lacking(record) | thieves.keys()):
+        for number in [
+            revision.number for revision in _undone(record) if port in revision.allocation.numbers()
+        ]:
+            changed |= _recover_one(session, exposure_id, number, port, thieves.get(port), now)
+    after = exposures.get(session, exposure_id)
+    assert after is not None
+    missing = lacking(after)
+    if missing:
+        changed |= _say_why(session, after, missing, now)
+    elif changed and after.sync.reason in (NODE_PORT_TAKEN, POOL_EXHAUSTED):
+        values = {"reason": None, "message": None, "retryable": True, "next_attempt_at": None, "attempts": 0}
+        sync.record(session, exposure_id, now, **values)
+    return changed
+
+
+def _recover_one(
+    session: Session, exposure_id: UUID, number: int, port: int, thief: Ref | None, now: datetime
+) -> bool:
+    """Do it for one port of one revision, as both are now; return whether anything changed."""
+    record = exposures.get(session, exposure_id)
+    assert record is not None
+    revision = next(revision for revision in record.revisions if revision.number == number)
+    claim = ports.get(session, record.exposure.metadata.cluster, port)
+    owner = thief or (Ref(claim.namespace, claim.name) if claim is not None else None)
+    if owner is None:
+        taken_back = reassign.retake_port(session, record, revision, port, now)
+        if taken_back:
+            _tell(session, record, number, "port-regained", now, port=port)
+        return taken_back
+    theft = reassign.Theft(revision, port, (owner.namespace, owner.name))
+    if not theft.was_asked():
+        return reassign.reassign_port(session, record, theft, now, ACTOR) is not None
+    return reassign.give_up_port(session, record, theft, now)
+
+
+def _say_why(session: Session, record: ExposureRecord, missing: frozenset[int], now: datetime) -> bool:
+    """Write down what is missing, and who has it, with an event; return False when that is known."""
+    asked = {port for port in missing for revision in _undone(record) if _was_asked(revision, port)}
+    reason = NODE_PORT_TAKEN if asked else POOL_EXHAUSTED
+    message = " ".join(_sentences(session, record, missing, asked))
+    if (record.sync.reason, record.sync.message) == (reason, message):
+        return False
+    values: dict[str, object] = {"reason": reason, "message": message, "retryable": not asked}
+    if record.sync.state is SyncState.IN_SYNC:
+        values["state"] = move_sync(record.sync.state, SyncState.DRIFTED).value
+    sync.record(session, record.exposure.id, now, **values)
+    newest = _undone(record)[-1].number
+    _tell(session, record, newest, "port-lost", now, ports=sorted(missing), reason=reason, message=message)
+    return True
+
+
+def _sentences(
+    session: Session, record: ExposureRecord, missing: frozenset[int], asked: set[int]
+) -> Iterator[str]:
+    for port in sorted(missing):
+        claim = ports.get(session, record.exposure.metadata.cluster, port)
+        if claim is None:
+            yield f"Node port {port} is not held for it any more, and may not be taken now."
+        elif claim.state is ClaimState.FOREIGN:
+            where = f"{claim.namespace}/{claim.name}"
+            yield f"Node port {port} is taken in the cluster by Service {where} (not made by Wharfinger)."
+        else:
+            yield f"Node port {port} belongs to {claim.namespace}/{claim.name} of team {claim.team} by now."
+    if asked:
+        yield "Withdraw this and ask again without node_port, or for another one."
+        yield "Or wait: a port that was asked for is taken back as soon as it is free."
+    else:
+        yield "No other node port is free; one is taken as soon as there is."
+
+
+def _undone(record: ExposureRecord) -> list[Revision]:
+    return [revision for revision in record.revisions if revision.decision in UNDONE]
+
+
+def _was_asked(revision: Revision, port: int) -> bool:
+    return any(p.number == port and p.origin is PortOrigin.ASKED for p in revision.allocation.ports)
+
+
+def _tell(
+    session: Session, record: ExposureRecord, revision: int, kind: str, now: datetime, **data: object
+) -> None:
+    events.append(session, record.exposure.id, kind, actor=ACTOR, now=now, revision=revision, data=dict(data))

@@ -1,0 +1,64 @@
+"""The end of an exposure, written down once its Service is gone: what is released, and when."""
+
+from datetime import datetime, timedelta
+
+from service.domain.exposure import Decision, ExposureRecord, SyncState
+from service.domain.lifecycle import Mover, move
+from service.domain.plan import Desired
+from service.reconciler.desire import desired_of
+from service.reconciler.recording import IN_FLIGHT, tell, via
+from service.store import exposures, ports, sync
+from service.store.database import Session
+
+
+def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) -> None:
+    """Write down that the Service is gone, as a direct read has just shown: ports cool, the exposure ends.
+
+    While a create whose outcome is unknown may still arrive, nothing is released.
+    """
+    record = exposures.lock(session, want.exposure_id)
+    if record is None or not want.is_same_wish(desired_of(record)):
+        return
+    known = record.sync
+    if known.create_tokens and known.create_sent_at and now < known.create_sent_at + IN_FLIGHT:
+        _wait_for_create(session, want, record, now)
+        return
+    live = record.newest(Decision.LIVE)
+    if live is not None:
+        exposures.set_decision(session, live, move(live.decision, Decision.RETIRED, Mover.WORKER), now)
+    released = ports.release(session, want.exposure_id, (), now + cooling, now)
+    ports.drop_holds(session, want.exposure_id, now)
+    sync.record(
+        session,
+        want.exposure_id,
+        now,
+        state=via(known.state, SyncState.REMOVING, SyncState.REMOVED),
+        aim=None,
+        attempts=0,
+        next_attempt_at=None,
+        uid=None,
+        create_tokens=[],
+        create_sent_at=None,
+        reason=None,
+        message=None,
+        ready_endpoints=0,
+        ingress=[],
+        cluster_ip=None,
+    )
+    was_live = live is not None or any(r.decision is Decision.RETIRED for r in record.revisions)
+    exposures.end(session, want.exposure_id, "Deleted" if was_live else "Withdrawn", now)
+    tell(session, want, "removed", now, cooling=released)
+
+
+def _wait_for_create(session: Session, want: Desired, record: ExposureRecord, now: datetime) -> None:
+    assert record.sync.create_sent_at is not None
+    sync.record(
+        session,
+        want.exposure_id,
+        now,
+        state=via(record.sync.state, SyncState.REMOVING),
+        aim=want.aim,
+        next_attempt_at=record.sync.create_sent_at + IN_FLIGHT,
+        reason="CreateInFlight",
+        message="A create whose answer was lost may still arrive; its ports are kept until it cannot.",
+    )

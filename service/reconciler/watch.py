@@ -1,0 +1,104 @@
+"""Keeps a cluster's cache of Services up to date: list, then watch from there, again and again.
+
+A broken connection goes on where it was, without a list. What the server has forgotten (410), and what fails
+twice in a row, begins with a new list, and so does every few minutes anyway: a change that was missed for
+whatever reason is not missed for ever. Pauses double, are capped and jittered, so that a server that comes
+back is not met by everybody at once.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from service.cluster.gateway import Gateway
+from service.domain.errors import ClusterError, ListTooOld
+from service.reconciler.backoff import pause
+from service.reconciler.cache import ServiceCache
+from service.reconciler.edge import Edge
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = (180, 300)
+"""How long a watch lasts until the next list: between the two, by chance."""
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+SHORT_SECONDS = 1.0
+"""A watch that ends sooner, without having told anything, counts as broken."""
+
+
+class ServiceWatch:
+    """One cluster's list and watch; ``run`` is for a thread of its own."""
+
+    def __init__(
+        self, cluster: str, gateway: Gateway, cache: ServiceCache, edge: Edge, wake: Callable[[], object]
+    ) -> None:
+        self._cluster, self._gateway, self._cache, self._edge, self._wake = (
+            cluster,
+            gateway,
+            cache,
+            edge,
+            wake,
+        )
+        self._stopping = threading.Event()
+        self._since: str | None = None
+        self._failures = 0
+
+    def stop(self) -> None:
+        """Ask it to end: it does within a fraction of a second, also while the server is silent."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """List and watch until ``stop``. Whatever goes wrong, it begins anew."""
+        while not self._stopping.is_set():
+            try:
+                if self._since is None:
+                    self._list()
+                self._follow()
+            except ListTooOld as error:
+                self._failures += 1
+                self._since = None
+                log.info("list again", extra={"cluster": self._cluster, "answer": str(error)})
+            except ClusterError as error:
+                self._fail(str(error))
+            except Exception:
+                log.exception("watch failed unexpectedly", extra={"cluster": self._cluster})
+                self._since = None
+                self._fail("a fault of the worker itself; its log tells more")
+            if self._failures:
+                length = pause(self._failures, self._chance(), FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+                self._stopping.wait(length.total_seconds())
+
+    def _list(self) -> None:
+        listed = self._gateway.services()
+        self._cache.relisted(listed)
+        self._since = listed.resource_version
+        self._wake()
+
+    def _follow(self) -> None:
+        """Take in what a watch tells until its time is over."""
+        assert self._since is not None
+        shortest, longest = WATCH_SECONDS
+        seconds = shortest + round((longest - shortest) * self._chance())
+        begun, told = self._edge.monotonic(), False
+        for change in self._gateway.watch_services(self._since, seconds, self._stopping.is_set):
+            self._since, self._failures, told = change.resource_version, 0, True
+            if self._cache.saw(change):
+                self._wake()
+        if self._stopping.is_set():
+            return
+        if not told and self._edge.monotonic() - begun < SHORT_SECONDS:
+            self._fail("the watch of Services ended as soon as it had begun")
+        else:
+            self._since, self._failures = None, 0
+
+    def _fail(self, problem: str) -> None:
+        """Go on where the watch was; when that fails as well, or a list did, what is known may be old."""
+        self._failures += 1
+        log.warning("watch failed", extra={"cluster": self._cluster, "answer": problem})
+        if self._failures > 1 or self._since is None:
+            self._since = None
+            self._cache.failed(problem)
+            self._wake()
+
+    def _chance(self) -> float:
+        return self._edge.entropy(1)[0] / 255

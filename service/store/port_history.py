@@ -1,0 +1,99 @@
+"""The past of node ports: a row when a tenure ends, written by the statement that ends it. Rows only come.
+
+So no tenure ends without its row, and no row tells of one that did not end.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CTE, Null, case, func, insert, literal, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from service.domain.history import Ending, Tenure
+from service.domain.spec import Document
+from service.store import tables as t
+from service.store.rows import tenure_of
+
+FREE = "free"
+OWNED = ("team", "namespace", "name", "exposure_id", "reason")
+
+COLUMNS = (
+    "cluster",
+    "port",
+    "state",
+    *OWNED,
+    "began_at",
+    "ended_at",
+    "ending",
+    "thief_namespace",
+    "thief_name",
+    "cooling_until",
+)
+
+
+def freed(now: datetime) -> Document:
+    """Return the columns of a number that nobody has."""
+    return {"state": FREE, **dict.fromkeys(OWNED), "until": None, "since": None, "changed_at": now}
+
+
+def ending(
+    condition: Any,
+    how: Ending,
+    now: datetime,
+    values: Mapping[str, Any],
+    thief: tuple[str, str] | None = None,
+) -> ReturningUpdate[Any]:
+    """Return the statement that ends the tenures of some claims and gives their rows these values.
+
+    The rows are locked ascending, as everybody does who waits for several: none waits crosswise.
+
+    Args:
+        condition: which rows of ``port_claim``.
+        thief: namespace and name of the foreign Service that took them.
+
+    Returns:
+        The numbers.
+    """
+    claim = t.port_claim
+    ended = select(claim).where(condition).order_by(claim.c.port).with_for_update().cte("ended")
+    return (
+        update(claim)
+        .where(claim.c.cluster == ended.c.cluster, claim.c.port == ended.c.port)
+        .values(**values)
+        .add_cte(_kept(ended, how, now, thief, values.get("until")))
+        .returning(claim.c.port)
+    )
+
+
+def _kept(
+    ended: CTE, how: Ending, now: datetime, thief: tuple[str, str] | None, cooling_until: datetime | None
+) -> CTE:
+    c = ended.c
+    began_at = case((c.state == "cooling", c.changed_at), else_=func.coalesce(c.since, c.changed_at))
+    thief_columns = [literal(part) for part in thief] if thief else [Null(), Null()]
+    told = select(
+        c.cluster,
+        c.port,
+        c.state,
+        *(c[name] for name in OWNED),
+        began_at,
+        literal(now),
+        literal(how.value),
+        *thief_columns,
+        literal(cooling_until) if cooling_until else Null(),
+    )
+    return insert(t.port_history).from_select(list(COLUMNS), told).cte("kept")
+
+
+def of_port(session: Session, cluster: str, port: int, limit: int) -> list[Tenure]:
+    """Return who had a number, newest first."""
+    history = t.port_history
+    query = (
+        select(history)
+        .where(history.c.cluster == cluster, history.c.port == port)
+        .order_by(history.c.id.desc())
+        .limit(limit)
+    )
+    return [tenure_of(row) for row in session.execute(query)]

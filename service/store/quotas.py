@@ -1,0 +1,105 @@
+"""Quotas: limits in a row that is locked first, and what a team has, counted after the lock.
+
+It is counted from exposures and claims each time, never kept in a counter: so it cannot drift.
+"""
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import Row, select, text
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.orm import Session
+
+from service.domain.errors import Busy
+from service.domain.quota import Consumer, Limits
+from service.store import tables as t
+
+ATTEMPTS = 4
+
+LOCK = text("""
+    WITH limited AS (
+        SELECT * FROM quota
+        WHERE team = :team AND cluster = :cluster
+            AND num_nonnulls(exposures, node_ports, load_balancers, longest_lifetime) > 0
+        FOR UPDATE
+    ), unlimited AS (
+        SELECT * FROM quota
+        WHERE team = :team AND cluster = :cluster
+            AND num_nonnulls(exposures, node_ports, load_balancers, longest_lifetime) = 0
+        FOR SHARE
+    )
+    SELECT * FROM limited UNION ALL SELECT * FROM unlimited
+""")
+"""Requests of a team with limits go one by one; without limits there is nothing to count, so they only keep
+the limits from changing under them."""
+
+CONSUMERS = text("""
+    SELECT id, namespace, name,
+        EXISTS (SELECT FROM revision WHERE exposure_id = id AND decision IN ('approved', 'live')) AS approved,
+        (SELECT count(*) FROM port_claim WHERE exposure_id = id AND state IN ('held', 'bound')) AS node_ports,
+        EXISTS (
+            SELECT FROM revision
+            WHERE exposure_id = id AND decision IN ('pending', 'approved', 'live')
+                AND spec ->> 'type' = 'LoadBalancer'
+        ) AS balanced
+    FROM exposure WHERE team = :team AND cluster = :cluster AND ended_at IS NULL
+""")
+
+
+def lock(session: Session, team: str, cluster: str) -> Limits:
+    """Lock a team's quota in a cluster until the transaction ends; return its limits.
+
+    Raises:
+        Busy: the limits are being changed all the time.
+    """
+    whose = {"team": team, "cluster": cluster}
+    for _ in range(ATTEMPTS):
+        row = session.execute(LOCK, whose).first()
+        if row is not None:
+            return _limits_of(row)
+        # No row yet, or its limits were changed while we waited: the next look has the new ones.
+        session.execute(pg_insert(t.quota).values(whose).on_conflict_do_nothing())
+    raise Busy(f"The quota of team {team} in cluster {cluster} is being changed. Try again in a second.")
+
+
+def consumers(session: Session, team: str, cluster: str) -> list[Consumer]:
+    """Return what each exposure of a team in a cluster takes; to be called after the lock."""
+    return [
+        Consumer(
+            exposure_id=row.id,
+            namespace=row.namespace,
+            name=row.name,
+            approved=row.approved,
+            node_ports=row.node_ports,
+            load_balancers=int(row.balanced),
+        )
+        for row in session.execute(CONSUMERS, {"team": team, "cluster": cluster})
+    ]
+
+
+def put(session: Session, team: str, cluster: str, limits: Limits) -> None:
+    """Write the limits of a team in a cluster; waits for its requests that are under way."""
+    statement = pg_insert(t.quota).values(team=team, cluster=cluster, **asdict(limits))
+    session.execute(statement.on_conflict_do_update(constraint=t.quota.primary_key, set_=asdict(limits)))
+
+
+def get(session: Session, team: str, cluster: str) -> Limits:
+    """Return the limits of a team in a cluster; nobody has set any: none."""
+    query = select(t.quota).where(t.quota.c.team == team, t.quota.c.cluster == cluster)
+    row = session.execute(query).first()
+    return _limits_of(row) if row else Limits()
+
+
+def clusters_of(session: Session, team: str) -> list[str]:
+    """Return where a team has a namespace or limits, by name."""
+    given, limited = t.team_namespace.c, t.quota.c
+    query = (
+        select(given.cluster)
+        .where(given.team == team)
+        .union(select(limited.cluster).where(limited.team == team))
+    )
+    return sorted(session.scalars(query))
+
+
+def _limits_of(row: Row[Any]) -> Limits:
+    return Limits(**{field.name: getattr(row, field.name) for field in fields(Limits)})

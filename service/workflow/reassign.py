@@ -1,0 +1,97 @@
+"""What becomes of a node port that a foreign Service took from an exposure. Called by the worker.
+
+A number that we chose is an allocation, not content: the exposure moves to another one, and its digest and
+reviews stand. A number that was asked for is content: the exposure waits, for its requester or for the
+thief to go. The caller holds the exposure's row lock.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from service.domain.errors import NodePortTaken, PoolExhausted
+from service.domain.exposure import Allocation, ExposureRecord, NodePort, PortOrigin, Revision
+from service.domain.history import Ending
+from service.domain.reservation import choosable
+from service.domain.spec import Document
+from service.store import events, exposures, foreign, identities, ports, reservations
+
+
+@dataclass(frozen=True, slots=True)
+class Theft:
+    """Which number of a revision is lost, and the foreign Service that has it: namespace and name."""
+
+    revision: Revision
+    port: int
+    thief: tuple[str, str]
+
+    def was_asked(self) -> bool:
+        """Return whether the requester asked for that number."""
+        return NodePort(self.port, PortOrigin.ASKED) in self.revision.allocation.ports
+
+
+def reassign_port(
+    session: Session, record: ExposureRecord, theft: Theft, now: datetime, actor: Document
+) -> int | None:
+    """Give an exposure another number for the same revision; return it, None: none is left.
+
+    The lost number goes to the thief. With none left the allocation stays as it was, to be tried again.
+
+    Raises:
+        ValueError: the number was asked for.
+    """
+    if theft.was_asked():
+        raise ValueError(f"node port {theft.port} was asked for: its requester decides")
+    exposure, revision = record.exposure, theft.revision
+    foreign.yield_to(session, exposure.id, theft.port, theft.thief, Ending.REASSIGNED, now)
+    cluster = identities.cluster(session, exposure.metadata.cluster)
+    assert cluster is not None, "an exposure's cluster is never taken out"
+    rules = reservations.holding(session, cluster.name, now)
+    ranges = choosable(cluster.pool, rules, exposure.metadata.team, now, turn=exposure.id.int)
+    taker = ports.Taker(exposure.id, exposure.metadata, revision.spec.justification, now)
+    try:
+        new = ports.hold(session, taker, ports.Want(count=1, ranges=ranges)).chosen[0]
+    except PoolExhausted:
+        return None
+    exposures.set_allocation(session, revision, moved(revision.allocation, theft.port, new))
+    events.append(
+        session,
+        exposure.id,
+        "port-reassigned",
+        actor=actor,
+        now=now,
+        revision=revision.number,
+        request_id=revision.request_id,
+        data={"thief": "/".join(theft.thief), "old": theft.port, "new": new},
+    )
+    return new
+
+
+def give_up_port(session: Session, record: ExposureRecord, theft: Theft, now: datetime) -> bool:
+    """Let the ledger say that a foreign Service has a number of an exposure; return whether that is new."""
+    return foreign.yield_to(session, record.exposure.id, theft.port, theft.thief, Ending.LOST, now)
+
+
+def retake_port(
+    session: Session, record: ExposureRecord, revision: Revision, port: int, now: datetime
+) -> bool:
+    """Hold a number of a revision again, whose thief has gone; return whether it could be had."""
+    exposure = record.exposure
+    taker = ports.Taker(exposure.id, exposure.metadata, revision.spec.justification, now)
+    try:
+        ports.hold(session, taker, ports.Want(asked={port: ""}))
+    except NodePortTaken:
+        return False
+    return True
+
+
+def moved(allocation: Allocation, old: int, new: int) -> Allocation:
+    """Return an allocation with one number in place of another, wherever it stands."""
+
+    def move(port: NodePort) -> NodePort:
+        return replace(port, number=new) if port.number == old else port
+
+    return Allocation(
+        tuple(map(move, allocation.ports)), move(allocation.health_check) if allocation.health_check else None
+    )

@@ -1,0 +1,192 @@
+"""List and watch in a thread of its own: what it survives, how soon it tells, and that it ends."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+import pytest
+
+from service.cluster.gateway import Change
+from service.domain.errors import ClusterAway, WriteForbidden
+from service.domain.plan import Ref
+from service.reconciler.cache import ServiceCache
+from service.reconciler.edge import Edge
+from service.reconciler.watch import ServiceWatch
+from tests.contract.builders import make_service
+from tests.fakes import FakeCluster
+from tests.integration.worker_harbour import eventually
+
+WEB = Ref("shop", "web")
+SOON_SECONDS = 1.0
+
+
+def no_transaction() -> NoReturn:
+    raise AssertionError("a watch has nothing to do in the database")
+
+
+def make_edge() -> Edge:
+    chance = random.Random(7)
+    return Edge(no_transaction, lambda: datetime.now(UTC), time.monotonic, chance.randbytes, timedelta(0))
+
+
+class Watching:
+    """A watch at work."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self.cache = ServiceCache()
+        self.woken = threading.Event()
+        self._watch = ServiceWatch("dev", cluster, self.cache, make_edge(), self.woken.set)
+        self._thread = threading.Thread(target=self._watch.run)
+        self._thread.start()
+
+    def knows(self, *refs: Ref) -> Callable[[], bool]:
+        """Return whether these Services are known, and no others."""
+
+        def look() -> bool:
+            try:
+                known = self.cache.look()
+            except ClusterAway:
+                return False
+            return known is not None and set(known.services) == set(refs)
+
+        return look
+
+    def is_away(self) -> bool:
+        """Return whether the cluster counts as away."""
+        try:
+            self.cache.look()
+        except ClusterAway:
+            return True
+        return False
+
+    def stop(self) -> float:
+        """Stop it; return how many seconds that took."""
+        begun = time.monotonic()
+        self._watch.stop()
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "it does not stop"
+        return time.monotonic() - begun
+
+
+@contextmanager
+def watching(cluster: FakeCluster) -> Iterator[Watching]:
+    found = Watching(cluster)
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    cluster = FakeCluster()
+    cluster.add_namespace("shop")
+    return cluster
+
+
+def lists(cluster: FakeCluster) -> int:
+    return sum(call.method == "services" for call in cluster.calls)
+
+
+def test_what_there_was_and_what_comes_is_known_with_one_list(cluster: FakeCluster) -> None:
+    cluster.add_service(make_service("shop", "first"))
+    with watching(cluster) as watch:
+        eventually(watch.knows(Ref("shop", "first")), SOON_SECONDS)
+        cluster.add_service(make_service("shop"))
+        eventually(watch.knows(Ref("shop", "first"), WEB), SOON_SECONDS)
+        cluster.remove("shop", "first")
+        eventually(watch.knows(WEB), SOON_SECONDS)
+    assert lists(cluster) == 1
+
+
+def test_the_list_and_each_difference_wake(cluster: FakeCluster) -> None:
+    with watching(cluster) as watch:
+        assert watch.woken.wait(SOON_SECONDS)
+        eventually(watch.knows())
+        watch.woken.clear()
+        cluster.add_service(make_service("shop"))
+        assert watch.woken.wait(SOON_SECONDS)
+
+
+def test_a_dropped_connection_goes_on_where_it_was_without_a_list(cluster: FakeCluster) -> None:
+    with watching(cluster) as watch:
+        eventually(watch.knows())
+        cluster.drop_watches()
+        cluster.add_service(make_service("shop"))
+        eventually(watch.knows(WEB), 2 * SOON_SECONDS)
+    assert lists(cluster) == 1
+
+
+def test_a_forgotten_version_is_listed_again(cluster: FakeCluster) -> None:
+    with watching(cluster) as watch:
+        eventually(watch.knows())
+        cluster.add_service(make_service("shop"))
+        cluster.forget_changes()
+        eventually(watch.knows(WEB), 2 * SOON_SECONDS)
+        eventually(lambda: lists(cluster) == 2, 2 * SOON_SECONDS)
+        assert not watch.is_away()
+
+
+def test_a_cluster_that_does_not_come_back_is_away_until_it_does(cluster: FakeCluster) -> None:
+    with watching(cluster) as watch:
+        eventually(watch.knows())
+        watch.woken.clear()
+        cluster.away = True
+        eventually(watch.is_away, 3 * SOON_SECONDS)
+        assert watch.woken.is_set()
+        cluster.away = False
+        eventually(watch.knows(), 5 * SOON_SECONDS)
+
+
+def test_pauses_grow_while_a_cluster_is_away(cluster: FakeCluster) -> None:
+    cluster.away = True
+    with watching(cluster) as watch:
+        eventually(watch.is_away, SOON_SECONDS)
+        eventually(lambda: lists(cluster) >= 3, 5 * SOON_SECONDS)
+        begun, so_far = time.monotonic(), lists(cluster)
+        eventually(lambda: lists(cluster) > so_far, 5 * SOON_SECONDS)
+    assert time.monotonic() - begun > 0.9  # the fourth pause: 2 to 4 s, and some of the third
+
+
+def test_a_right_that_is_missing_is_told(cluster: FakeCluster) -> None:
+    cluster.refuse_next("services", WriteForbidden("services is forbidden: no right to list"))
+    with watching(cluster) as watch:
+        eventually(watch.is_away, SOON_SECONDS)
+        with pytest.raises(ClusterAway, match="no right to list"):
+            watch.cache.look()
+        eventually(watch.knows(), 3 * SOON_SECONDS)
+
+
+def test_a_fault_of_ours_does_not_end_it(cluster: FakeCluster) -> None:
+    cluster.refuse_next("services", ZeroDivisionError("a fault of ours"))
+    with watching(cluster) as watch:
+        eventually(watch.knows(), 3 * SOON_SECONDS)
+
+
+def test_a_watch_that_ends_at_once_makes_no_hot_loop(cluster: FakeCluster) -> None:
+    class Ending(FakeCluster):
+        def watch_services(self, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
+            self._enter("watch_services")
+            return iter(())
+
+    ending = Ending()
+    with watching(ending) as watch:
+        eventually(watch.is_away, 3 * SOON_SECONDS)
+    assert len(ending.calls) < 10
+
+
+def test_it_ends_at_once_though_nothing_happens(cluster: FakeCluster) -> None:
+    watch = Watching(cluster)
+    eventually(watch.knows())
+    assert watch.stop() < 0.5
+
+
+def test_it_ends_at_once_in_a_pause(cluster: FakeCluster) -> None:
+    cluster.away = True
+    watch = Watching(cluster)
+    eventually(lambda: lists(cluster) >= 3, 5 * SOON_SECONDS)
+    assert watch.stop() < 0.5
