@@ -54,7 +54,14 @@ class RevisionPointerSchema(Shown):
 
 
 class PendingPointerSchema(RevisionPointerSchema):
-    missing = Items(Text(), metadata={"description": "The seats that still have to approve."})
+    missing = Items(Text(), metadata={"description": "The seats that are empty, by their groups."})
+    until = Instant(allow_none=True, metadata={"description": "When it expires undecided."})
+
+
+class LifetimeSchema(Shown):
+    started_at = Instant(allow_none=True, metadata={"description": "First ready, or last renewed."})
+    ends_at = Instant(allow_none=True, metadata={"description": "Suspended then; null: no end, or not yet known."})
+    suspension = Choice("owner", "expired", "forbidden-port", allow_none=True)
 
 
 class StatusSchema(Shown):
@@ -70,6 +77,7 @@ class StatusSchema(Shown):
     pending = Nested(PendingPointerSchema(), allow_none=True)
     approved = Nested(RevisionPointerSchema(), allow_none=True)
     live = Nested(RevisionPointerSchema(), allow_none=True)
+    lifetime = Nested(LifetimeSchema())
 
 
 class ExposureSchema(Shown):
@@ -92,16 +100,28 @@ class RevisionSchema(Shown):
     requested_by = Nested(ActorSchema())
     created_at = Instant()
     decided_at = Instant(allow_none=True)
+    kind = Choice("change", "renewal")
+    base = Whole(allow_none=True, metadata={"description": "What it was compared with."})
+    delta = Pairs(allow_none=True, metadata={"description": "How it differs from the base, field by field."})
+    verdict = Pairs(allow_none=True, metadata={"description": "What the policies said at submit."})
+    pending_until = Instant(allow_none=True)
+    break_glass = Pairs(allow_none=True)
 
 
 class ReviewSchema(Shown):
     id = Text(metadata={"format": "uuid"})
     revision = Whole()
-    verdict = Choice("approve", "reject")
+    verdict = Choice("approve", "reject", "comment")
     digest = Text()
     comment = Text(allow_none=True)
     reviewer = Nested(ActorSchema())
     created_at = Instant()
+    voided_at = Instant(allow_none=True, metadata={"description": "Since when it counts no more."})
+    void_reason = Text(allow_none=True)
+
+
+class ReviewListSchema(Shown):
+    items = Items(Nested(ReviewSchema()))
 
 
 class EventSchema(Shown):

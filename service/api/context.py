@@ -1,8 +1,8 @@
 """What a request knows: the edge it came in by, its id, and who makes it."""
 
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -10,9 +10,11 @@ from uuid import UUID
 
 from flask import current_app, g, request
 
+from service.domain.errors import Malformed
 from service.domain.exposure import Principal
 from service.domain.identifiers import uuid7
 from service.workflow.act import Act
+from service.workflow.judge import Judge
 
 Transaction: TypeAlias = AbstractContextManager[Any]
 """Yields the Session that workflow functions take; the api itself does nothing with it."""
@@ -33,12 +35,29 @@ class Edge:
     now: Callable[[], datetime]
     entropy: Callable[[int], bytes]
     ready: Callable[[], Mapping[str, str | None]]
+    judge: Judge
 
 
 def edge() -> Edge:
     """Return the edge of the app that answers now."""
     found: Edge = current_app.extensions[EXTENSION]
     return found
+
+
+@contextmanager
+def transaction() -> Iterator[Any]:
+    """Open the one transaction of a request that changes something; a dry run takes everything back.
+
+    Raises:
+        Malformed: ``dry_run`` is neither true nor false.
+    """
+    wanted = request.args.get("dry_run", "false")
+    if wanted not in ("true", "false"):
+        raise Malformed("Query parameter 'dry_run' is true or false.")
+    with edge().transaction() as session:
+        yield session
+        if wanted == "true":
+            session.rollback()
 
 
 def new_id() -> UUID:

@@ -21,12 +21,12 @@ def exposure_document(record: ExposureRecord, now: datetime) -> Document:
             "created_at": exposure.created_at,
             "generation": exposure.generation,
         },
-        "spec": _spec_document(record.shown()),
+        "spec": spec_document(record.shown()),
         "status": summarise(record, now),
     }
 
 
-def _spec_document(revision: Revision) -> Document:
+def spec_document(revision: Revision) -> Document:
     document = {**revision.spec.document(), "not_before": revision.spec.not_before}
     for port, given in zip(document["ports"], revision.allocation.ports, strict=False):
         port["node_port"] = given.number
@@ -37,12 +37,18 @@ def revision_document(revision: Revision) -> Document:
     """Return one revision with its specification."""
     return {
         "number": revision.number,
-        "spec": _spec_document(revision),
+        "spec": spec_document(revision),
         "digest": revision.digest,
         "decision": revision.decision.value,
         "requested_by": revision.requested_by,
         "created_at": revision.created_at,
         "decided_at": revision.decided_at,
+        "kind": revision.kind.value,
+        "base": revision.base,
+        "delta": revision.delta or None,
+        "verdict": revision.verdict or None,
+        "pending_until": revision.pending_until,
+        "break_glass": revision.break_glass,
     }
 
 
@@ -56,6 +62,8 @@ def review_document(review: Review) -> Document:
         "comment": review.comment,
         "reviewer": review.reviewer,
         "created_at": review.created_at,
+        "voided_at": review.voided_at,
+        "void_reason": review.void_reason,
     }
 
 

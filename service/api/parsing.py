@@ -22,6 +22,7 @@ from service.domain.errors import Fault, Invalid, Malformed, TooLarge, Unsupport
 MAX_BODY = 64 * 1024
 """Bytes."""
 MAX_DEPTH = 32
+MERGE_PATCH = "application/merge-patch+json"
 MAX_DIGITS = 30
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -144,9 +145,10 @@ class StrictParser(FlaskParser):
             UnsupportedMediaType, TooLarge, Malformed: it is something else.
         """
         charset = req.mimetype_params.get("charset", "utf-8").lower()
-        if req.mimetype != "application/json" or charset != "utf-8" or req.content_encoding:
+        types = [MERGE_PATCH, "application/json"] if req.method == "PATCH" else ["application/json"]
+        if req.mimetype not in types or charset != "utf-8" or req.content_encoding:
             raise UnsupportedMediaType(
-                "Send the body as Content-Type: application/json, in UTF-8, not compressed."
+                f"Send the body as Content-Type: {types[0]}, in UTF-8, not compressed."
             )
         try:
             data = req.get_data(cache=False)
@@ -185,6 +187,32 @@ class StrictParser(FlaskParser):
             raise Invalid(list(_faults(messages, ()))) from error
         listed = "; ".join(f"{name[:100]!r}: {' '.join(map(str, said))}" for name, said in messages.items())
         raise Malformed(f"Query parameter {listed}") from error
+
+
+def loaded(schema: Schema, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a schema makes of a document that did not come as a body.
+
+    Raises:
+        Invalid: with every fault.
+    """
+    try:
+        values: dict[str, Any] = schema.load(document)
+    except ValidationError as error:
+        raise Invalid(list(_faults(error.messages, ()))) from error
+    return values
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Return a JSON value with a patch applied: null takes a member out. Source: RFC 7396 §2."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
 
 
 def _faults(messages: Any, path: Path) -> Iterator[Fault]:

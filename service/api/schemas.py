@@ -146,8 +146,38 @@ class ExposureRequestSchema(Closed):
     spec = Nested(SpecSchema(), required=True)
 
 
+class ExposurePatchSchema(Closed):
+    spec = Pairs(
+        required=True,
+        most=32,
+        metadata={"description": "A merge patch (RFC 7396) of `spec`: null takes a field out."},
+    )
+
+
+class PatchedSchema(Closed):
+    """What a merge patch has made of an exposure."""
+
+    spec = Nested(SpecSchema(), required=True)
+
+
+class RenewalRequestSchema(Closed):
+    justification = Text(
+        load_default=None,
+        validate=[validate.Length(1, 2000), _not_blank],
+        metadata={"description": "Left out: as before."},
+    )
+
+
+class DifferenceQuerySchema(Closed):
+    against = Text(
+        validate=Pattern("base|[1-9][0-9]{0,8}", "revision's number, or base"),
+        load_default="base",
+        metadata={"description": "Another revision's number; left out: the base."},
+    )
+
+
 class ReviewRequestSchema(Closed):
-    verdict = Choice("approve", "reject", required=True)
+    verdict = Choice("approve", "reject", "comment", required=True)
     digest = Text(required=True, validate=DIGEST)
     comment = Text(load_default=None, validate=validate.Length(max=2000))
 

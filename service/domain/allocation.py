@@ -7,9 +7,10 @@ whether it was asked for or is chosen: a name server is reached at one number by
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from service.domain.exposure import Allocation, NodePort, PortOrigin
-from service.domain.spec import ServicePort, Spec
+from service.domain.spec import Document, ServicePort, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,30 @@ def slots(spec: Spec, before: Before | None) -> list[Slot]:
     if spec.needs_health_check_port():
         needed.append(Slot(()))
     return _with_earlier(needed, spec, before) if before else needed
+
+
+def as_asked(spec: Document, before: Before) -> Document:
+    """Return a specification's document without the numbers that were chosen: showing is not asking.
+
+    Who reads an exposure and sends its ``spec`` back states a chosen number; it stays chosen for the port that
+    had it, by port and protocol, else by name. Whatever else stands there is left for the schema to judge.
+    """
+    ports = spec.get("ports")
+    if not isinstance(ports, list):
+        return spec
+    return {**spec, "ports": [_without_chosen(port, before) for port in ports]}
+
+
+def _without_chosen(port: Any, before: Before) -> Any:
+    if not isinstance(port, dict):
+        return port
+    for known, given in zip(before.spec.ports, before.allocation.ports, strict=False):
+        same = (known.port, known.protocol) == (port.get("port"), port.get("protocol", "TCP"))
+        named = known.name is not None and known.name == port.get("name")
+        was_chosen = given.origin is PortOrigin.CHOSEN and given.number == port.get("node_port")
+        if was_chosen and (same or named):
+            return {**port, "node_port": None}
+    return port
 
 
 def allocation_of(spec: Spec, given: Mapping[Slot, int]) -> Allocation:

@@ -33,7 +33,7 @@ alone.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Protocol
 from uuid import UUID
 
 from service.domain.ports import PoolUsage
@@ -49,6 +49,13 @@ class WharfingerError(Exception):
     def facts(self) -> Mapping[str, object]:
         """Return what a program may want to read: JSON values and times, added to the problem document."""
         return {}
+
+
+class DenialReason(Protocol):
+    """Why a policy refuses something; its text is for people."""
+
+    def document(self) -> Mapping[str, object]:
+        """Return it for programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,22 @@ class SelfReview(Forbidden):
     code = "self-review"
 
 
+class PolicyDenied(Forbidden):
+    """The platform's policies refuse it: every reason, and in ``verdict`` what each of them said."""
+
+    code = "policy-denied"
+
+    def __init__(self, reasons: Sequence[DenialReason], verdict: Mapping[str, object] | None = None) -> None:
+        first = reasons[0]
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        super().__init__(f"{first}{more}")
+        self.reasons, self.verdict = tuple(reasons), verdict
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {"reasons": [reason.document() for reason in self.reasons]}
+
+
 class QuotaExceeded(Forbidden):
     """``domain.quota.check`` says what, in words and in facts."""
 
@@ -124,6 +147,28 @@ class NotFound(WharfingerError):
 
 class Conflict(WharfingerError):
     code = "conflict"
+
+
+class CannotResume(Conflict):
+    """Another thing than the owner's word lifts this suspension."""
+
+    code = "cannot-resume"
+
+    def __init__(self, suspension: str) -> None:
+        hints = {
+            "expired": "Its lifetime is over. Renew it: POST .../renewals.",
+            "forbidden-port": "A target port leads to a forbidden number. It goes on once that has changed.",
+        }
+        super().__init__(hints.get(suspension, "It is suspended for another reason."))
+        self.suspension = suspension
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {"suspension": self.suspension}
+
+
+class NothingToRenew(Conflict):
+    code = "nothing-to-renew"
 
 
 class NameTaken(Conflict):

@@ -1,12 +1,13 @@
 """The nouns of the product as frozen values: who asks (Principal), for what (Spec), and what became of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from service.domain.freeze import Freeze
 from service.domain.spec import Document, Spec
 
 
@@ -23,6 +24,7 @@ class Role(StrEnum):
     APPROVER = "approver"
     AUDITOR = "auditor"
     ADMIN = "admin"
+    BREAK_GLASS = "break-glass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,14 @@ class Intent(StrEnum):
     PRESENT = "present"
     SUSPENDED = "suspended"
     ABSENT = "absent"
+
+
+class Suspension(StrEnum):
+    """Why an exposure is suspended: each is lifted by another thing (design.md §4)."""
+
+    OWNER = "owner"
+    EXPIRED = "expired"
+    FORBIDDEN_PORT = "forbidden-port"
 
 
 class Decision(StrEnum):
@@ -86,7 +96,12 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """The lasting record. ``change_count`` is the G of the ETag: it counts what people change."""
+    """The lasting record. ``change_count`` is the G of the ETag: it counts what people change.
+
+    ``applied_at`` is when the cluster first had it, ``clock_started_at`` when its lifetime began to run.
+    ``reminded_until``: every reminder that was due until then is sent. ``violations``: what deny rules say of
+    it now, None: nobody has looked; ``judged_at`` is the policies' epoch then.
+    """
 
     id: UUID
     metadata: Metadata
@@ -96,6 +111,14 @@ class Exposure:
     created_at: datetime
     ended_at: datetime | None = None
     end_reason: str | None = None
+    suspension: Suspension | None = None
+    suspended_at: datetime | None = None
+    applied_at: datetime | None = None
+    clock_started_at: datetime | None = None
+    reminded_until: datetime | None = None
+    next_deadline_at: datetime | None = None
+    violations: tuple[Document, ...] | None = None
+    judged_at: int = 0
 
 
 class PortOrigin(StrEnum):
@@ -142,9 +165,19 @@ class Allocation:
         return cls(tuple(map(node_port, document["ports"])), health_check and node_port(health_check))
 
 
+class RevisionKind(StrEnum):
+    CHANGE = "change"
+    RENEWAL = "renewal"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """An immutable specification and the Service rendered from it; only decision and chosen ports move."""
+    """An immutable specification and the Service rendered from it; only decision and chosen ports move.
+
+    ``base`` is the revision that it was compared with, ``editors`` who wrote what it builds on and was not
+    decided, ``delta`` and ``verdict`` what was said of it at submit. ``break_glass``: who let it through
+    without its seats, why, and until when.
+    """
 
     exposure_id: UUID
     number: int
@@ -157,6 +190,18 @@ class Revision:
     request_id: str
     created_at: datetime
     decided_at: datetime | None = None
+    kind: RevisionKind = RevisionKind.CHANGE
+    base: int | None = None
+    editors: tuple[str, ...] = ()
+    delta: Document = field(default_factory=dict)
+    verdict: Document = field(default_factory=dict)
+    pending_until: datetime | None = None
+    break_glass: Document | None = None
+
+    def authors(self) -> frozenset[str]:
+        """Return every person who wrote what is in it, and for whom: none of them can review it."""
+        asked = (self.requested_by["person"], self.requested_by["acted_for"])
+        return frozenset({*self.editors, *(person for person in asked if person)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,17 +232,32 @@ class Sync:
     ready_changed_at: datetime | None = None
 
 
+class Opinion(StrEnum):
+    """What a review says; a comment decides nothing."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    COMMENT = "comment"
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One person's verdict on one revision, bound to the digest that was read."""
+    """One person's (or policy's) verdict on one revision, bound to the digest that was read.
+
+    ``seats`` names those that the reviewer could fill by the claims that came with the review. A void one
+    counts no more: changed, withdrawn, or its revision was superseded.
+    """
 
     id: UUID
     revision: int
     reviewer: Document
-    verdict: str
+    verdict: Opinion
     digest: str
     comment: str | None
     created_at: datetime
+    seats: tuple[str, ...] = ()
+    voided_at: datetime | None = None
+    void_reason: str | None = None
 
 
 class ClaimState(StrEnum):
@@ -267,6 +327,16 @@ class ExposureRecord:
     sync: Sync
     claims: tuple[PortClaim, ...]
     view: ClusterView
+    reviews: tuple[Review, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+
+    def base(self) -> Revision | None:
+        """Return what a change is compared with: the newest approved or live revision."""
+        return self.newest(Decision.APPROVED, Decision.LIVE)
+
+    def reviews_of(self, revision: Revision) -> tuple[Review, ...]:
+        """Return the reviews of a revision that count."""
+        return tuple(r for r in self.reviews if r.revision == revision.number and r.voided_at is None)
 
     def newest(self, *decisions: Decision) -> Revision | None:
         """Return the newest revision with one of these decisions."""

@@ -39,7 +39,8 @@ class Ref:
 class Desired:
     """What was approved for one key.
 
-    ``manifest`` is complete but for the mark; None: nothing is to be there. ``next_attempt_at`` and
+    ``manifest`` is complete but for the mark; None: nothing is to be there, for ever or, ``is_suspended``, for
+    now. ``next_attempt_at`` and
     ``failure`` (its reason) hold for ``tried_aim`` alone: a new aim never waits for the failures of an old
     one.
     """
@@ -48,7 +49,6 @@ class Desired:
     revision: int
     digest: str
     manifest: Document | None
-    not_before: datetime | None
     sync_state: SyncState
     sync_revision: int | None
     is_live: bool
@@ -58,6 +58,7 @@ class Desired:
     next_attempt_at: datetime | None
     failure: str | None = None
     asked_ports: frozenset[int] = frozenset()
+    is_suspended: bool = False
     request_id: str = ""
 
     @property
@@ -73,11 +74,16 @@ class Desired:
         """Return whether this aim fails for that reason, and people have been told."""
         return self.tried_aim == self.aim and self.failure == reason
 
+    def is_down(self) -> bool:
+        """Return whether it is suspended, and known to be out of the cluster."""
+        at_rest = self.sync_state in (SyncState.NONE, SyncState.REMOVED)
+        return self.is_suspended and at_rest and not self.create_tokens
+
     def is_same_wish(self, other: "Desired | None") -> bool:
         """Return whether nothing that a write depends on has changed since this was read."""
         return other is not None and (
-            (self.aim, self.digest, self.manifest, self.uid, self.create_tokens)
-            == (other.aim, other.digest, other.manifest, other.uid, other.create_tokens)
+            (self.aim, self.digest, self.manifest, self.uid, self.create_tokens, self.is_suspended)
+            == (other.aim, other.digest, other.manifest, other.uid, other.create_tokens, other.is_suspended)
         )
 
     def owns(self, observed: "Observed") -> bool:
@@ -142,7 +148,7 @@ class Replace(Action):
 
 
 class Delete(Action):
-    """Delete it: ``withdrawn``."""
+    """Delete it: ``withdrawn`` or ``suspended``."""
 
 
 class Confirm(Action):
@@ -169,19 +175,18 @@ def plan(desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: 
     for ref, want in sorted(desired.items()):
         if want.rests(now):
             continue
-        action = _plan_one(ref, want, observed.get(ref), now)
+        action = _plan_one(ref, want, observed.get(ref))
         if action is not None:
             yield action
 
 
-def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime) -> Action | None:
+def _plan_one(ref: Ref, want: Desired, have: Observed | None) -> Action | None:
     mine = have if have is not None and want.owns(have) else None
     if want.manifest is None:
         if mine is None:
-            return Settle(ref, "gone")
-        return _linger(ref, want) if mine.terminating else Delete(ref, "withdrawn")
-    if want.not_before and now < want.not_before:
-        return None
+            return None if want.is_down() else Settle(ref, "gone")
+        reason = "suspended" if want.is_suspended else "withdrawn"
+        return _linger(ref, want) if mine.terminating else Delete(ref, reason)
     if have is None:
         return Create(ref, "missing")
     if mine is None:

@@ -17,7 +17,9 @@ from service.domain.exposure import (
     Revision,
     SyncState,
 )
+from service.domain.lifetime import end_of, held_back
 from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, POOL_EXHAUSTED
+from service.domain.review import ANYBODY, missing, seats_of
 from service.domain.spec import Document, ExposureType
 
 UNWATCHED = timedelta(seconds=30)
@@ -49,17 +51,34 @@ def summarise(record: ExposureRecord, now: datetime) -> Document:
             for port, chosen in zip(shown.spec.ports, shown.allocation.ports, strict=False)
         ],
         "access": access(record),
-        "pending": _pointer(record.newest(Decision.PENDING), missing=["approver"]),
+        "pending": _pending(record),
         "approved": _pointer(record.newest(Decision.APPROVED)),
         "live": _pointer(record.newest(Decision.LIVE)),
+        "lifetime": _lifetime(record),
     }
 
 
-def _pointer(revision: Revision | None, missing: list[str] | None = None) -> Document | None:
-    if revision is None:
+def _pointer(revision: Revision | None) -> Document | None:
+    return None if revision is None else {"revision": revision.number, "digest": revision.digest}
+
+
+def _pending(record: ExposureRecord) -> Document | None:
+    """Return what waits for people, and for whom: each empty seat by its group."""
+    revision = record.newest(Decision.PENDING)
+    pointer = _pointer(revision)
+    if revision is None or pointer is None:
         return None
-    pointer: Document = {"revision": revision.number, "digest": revision.digest}
-    return pointer if missing is None else {**pointer, "missing": missing}
+    left = missing(seats_of(revision), record.reviews_of(revision))
+    named = [seat.group or ANYBODY.key for seat in left for _ in range(seat.count)]
+    return {**pointer, "missing": named, "until": revision.pending_until}
+
+
+def _lifetime(record: ExposureRecord) -> Document:
+    return {
+        "started_at": record.exposure.clock_started_at,
+        "ends_at": end_of(record),
+        "suspension": record.exposure.suspension and record.exposure.suspension.value,
+    }
 
 
 def readiness(record: ExposureRecord) -> str:
@@ -103,7 +122,7 @@ def _is_unwatched(record: ExposureRecord, now: datetime) -> bool:
 
 def _is_scheduled(record: ExposureRecord, now: datetime) -> bool:
     approved = record.newest(Decision.APPROVED)
-    return approved is not None and approved.spec.not_before is not None and now < approved.spec.not_before
+    return approved is not None and held_back(approved, record.freezes, now) is not None
 
 
 def passing(record: ExposureRecord, now: datetime) -> int:
@@ -129,7 +148,7 @@ def _in_cluster(record: ExposureRecord) -> Revision | None:
 
 
 def _conditions(record: ExposureRecord, now: datetime) -> Iterator[Document]:
-    yield _approved(record)
+    yield _approved(record, now)
     yield _allocated(record)
     yield _applied(record, now)
     yield _ready(record, now)
@@ -149,12 +168,30 @@ def _condition(
     }
 
 
-def _approved(record: ExposureRecord) -> Document:
+def _waited_for(record: ExposureRecord, revision: Revision) -> str:
+    """Return in words whose reviews are missing."""
+    left = missing(seats_of(revision), record.reviews_of(revision))
+    named = [f"{seat.count} of group {seat.group}" if seat.group else "an approver" for seat in left]
+    until = f", until {revision.pending_until:%Y-%m-%dT%H:%M:%SZ}" if revision.pending_until else ""
+    return f"{' and '.join(named)} who did not ask for it{until}"
+
+
+def _held_by(record: ExposureRecord, now: datetime) -> str:
+    approved = record.newest(Decision.APPROVED)
+    until = held_back(approved, record.freezes, now) if approved is not None else None
+    if until is None:
+        return "the worker"
+    frozen = next((freeze for freeze in record.freezes if freeze.holds(now)), None)
+    why = f"the end of change freeze {frozen.name} ({frozen.reason})" if frozen else "its start"
+    return f"{why}, {until:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _approved(record: ExposureRecord, now: datetime) -> Document:
     revision = record.shown()
     good = revision.decision in (Decision.APPROVED, Decision.LIVE, Decision.RETIRED)
     messages = {
-        Decision.PENDING: f"Revision {revision.number} waits for a platform approver who did not ask for it.",
-        Decision.APPROVED: f"Revision {revision.number} is approved and waits for the worker.",
+        Decision.PENDING: f"Revision {revision.number} waits for {_waited_for(record, revision)}.",
+        Decision.APPROVED: f"Revision {revision.number} is approved and waits for {_held_by(record, now)}.",
     }
     message = messages.get(revision.decision, f"Revision {revision.number} is {revision.decision}.")
     since = revision.decided_at or revision.created_at
@@ -241,10 +278,17 @@ def _ready(record: ExposureRecord, now: datetime) -> Document:
 
 
 def _compliant(record: ExposureRecord) -> Document:
-    """Return that nothing is judged: there are no policies yet, and an unknown must not look like a yes."""
-    message = "This release has no policies: each request is judged by its reviewer."
-    exposure = record.exposure
-    return _condition("Compliant", None, "NoPolicies", message, exposure.created_at, exposure.generation)
+    """Return whether a deny rule that is active now matches what is live: an unknown is not a yes."""
+    exposure, violations = record.exposure, record.exposure.violations
+    since, generation = exposure.created_at, exposure.generation
+    if record.newest(Decision.LIVE) is None or violations is None:
+        message = "It is judged by the policies that are active once it is live."
+        return _condition("Compliant", None, "NotJudged", message, since, generation)
+    if not violations:
+        return _condition("Compliant", True, "Compliant", "No deny rule matches.", since, generation)
+    message = " ".join(f"{v['policy']}: {v['message']}" for v in violations)
+    message += " It stays until its owner or the platform changes it."
+    return _condition("Compliant", False, "DenyRuleMatches", message, since, generation)
 
 
 def access(record: ExposureRecord) -> list[Document]:

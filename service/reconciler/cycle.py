@@ -59,7 +59,7 @@ class Cycle:
     def _read_wishes(self) -> Wishes:
         with self._edge.transaction() as session:
             records = exposures.unsettled(session, self._cluster)
-        return {ref_of(record): (record, _wish(record)) for record in records}
+        return {ref_of(record): (record, _wish(record, self._edge.now())) for record in records}
 
     def _settle_ports(self, look: Look) -> tuple[int, Wishes]:
         """Bring in what others have, and recover what exposures lost to them.
@@ -138,9 +138,9 @@ class Cycle:
                 sync.record_readiness(session, record.exposure.id, service.uid, now, ready, addresses)
 
 
-def _wish(record: ExposureRecord) -> Desired | None:
+def _wish(record: ExposureRecord, now: datetime) -> Desired | None:
     try:
-        return desired_of(record)
+        return desired_of(record, now)
     except Exception as error:
         _log_fault(record, error)
         return None

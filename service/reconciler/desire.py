@@ -1,6 +1,9 @@
 """What is to be in the cluster, from what the ledger says of an exposure. Pure."""
 
-from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin
+from datetime import datetime
+
+from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, Revision
+from service.domain.lifetime import held_back
 from service.domain.manifest import with_ports
 from service.domain.plan import Desired, Ref
 
@@ -11,17 +14,17 @@ def ref_of(record: ExposureRecord) -> Ref:
     return Ref(metadata.namespace, metadata.name)
 
 
-def desired_of(record: ExposureRecord) -> Desired | None:
-    """Return what the cluster is to have for an exposure, None when nobody has approved anything yet.
+def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
+    """Return what the cluster is to have for an exposure, None when nothing is due yet.
 
-    The newest approved revision goes before the live one; absent means that nothing is to be there, whatever
-    was approved.
+    The newest approved revision that is due goes before the live one; absent and suspended mean that nothing is
+    to be there, whatever was approved.
     """
     if record.exposure.ended_at is not None:
         return None
-    revision = record.newest(Decision.APPROVED) or record.newest(Decision.LIVE)
-    absent = record.exposure.intent is Intent.ABSENT
-    if absent:
+    revision = _due(record, now) or record.newest(Decision.LIVE)
+    gone = record.exposure.intent is not Intent.PRESENT
+    if gone:
         revision = revision or record.revisions[-1]
     if revision is None:
         return None
@@ -30,8 +33,8 @@ def desired_of(record: ExposureRecord) -> Desired | None:
         exposure_id=record.exposure.id,
         revision=revision.number,
         digest=revision.digest,
-        manifest=None if absent else with_ports(revision.manifest, revision.allocation),
-        not_before=revision.spec.not_before,
+        manifest=None if gone else with_ports(revision.manifest, revision.allocation),
+        is_suspended=record.exposure.intent is Intent.SUSPENDED,
         sync_state=sync.state,
         sync_revision=sync.revision,
         is_live=revision.decision is Decision.LIVE,
@@ -43,3 +46,11 @@ def desired_of(record: ExposureRecord) -> Desired | None:
         asked_ports=frozenset(p.number for p in revision.allocation.ports if p.origin is PortOrigin.ASKED),
         request_id=revision.request_id,
     )
+
+
+def _due(record: ExposureRecord, now: datetime) -> Revision | None:
+    """Return the newest approved revision unless it has to wait; what was begun goes on."""
+    approved = record.newest(Decision.APPROVED)
+    if approved is None or record.sync.aim == f"revision {approved.number}":
+        return approved
+    return None if held_back(approved, record.freezes, now) else approved

@@ -7,7 +7,7 @@ happens while one is open, so between ``begin`` and the rest anything may have c
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Revision, SyncState
+from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Revision, RevisionKind, SyncState
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.manifest import Mark, digest
 from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
@@ -54,7 +54,7 @@ def begin(session: Session, want: Desired, now: datetime, **values: object) -> E
     A row that somebody else has is left for the next look: one that hangs must not keep the others waiting.
     """
     record = exposures.lock(session, want.exposure_id, wait=False)
-    if record is None or not want.is_same_wish(desired_of(record)):
+    if record is None or not want.is_same_wish(desired_of(record, now)):
         return None
     state = SyncState.REMOVING if want.manifest is None else SyncState.APPLYING
     again = record.sync.aim == want.aim
@@ -103,14 +103,14 @@ def applied(
     if record is None or record.exposure.ended_at is not None:
         return
     identity = _identity(record, stored, now)
-    if not _still_wanted(record, want):  # taken back meanwhile: the next look removes it
+    if not _still_wanted(record, want, now):  # taken back meanwhile: the next look removes it
         sync.record(session, want.exposure_id, now, **identity)
         return
     revision = revision_of(record, want)
     became_live = revision.decision is Decision.APPROVED
     if became_live:
         _make_live(session, record, revision, now)
-        _release_dropped(session, record, revision, now + cooling, now)
+    _release_dropped(session, record, revision, now + cooling, now)
     sync.record(
         session,
         want.exposure_id,
@@ -143,7 +143,7 @@ def met(session: Session, want: Desired, stored: Observed, now: datetime) -> Non
 def recognised(session: Session, want: Desired, found: Observed, spent: str, now: datetime) -> bool:
     """Return whether what was in a create's way is ours by what the ledger knows now; the create is spent."""
     record = exposures.lock(session, want.exposure_id)
-    current = desired_of(record) if record is not None else None
+    current = desired_of(record, now) if record is not None else None
     if record is None or current is None or not current.owns(found):
         return False
     sync.record(session, want.exposure_id, now, create_tokens=_without(record, spent))
@@ -163,7 +163,7 @@ def failed(
     if record is None or record.exposure.ended_at is not None:
         return
     known = record.sync
-    if not _still_wanted(record, want):  # of no interest any more, but for what it says of the create
+    if not _still_wanted(record, want, now):  # of no interest any more, but for what it says of the create
         sync.record(session, want.exposure_id, now, create_tokens=_without(record, spent))
         return
     removing = want.manifest is None
@@ -203,9 +203,9 @@ def revision_of(record: ExposureRecord, want: Desired) -> Revision:
     return next(revision for revision in record.revisions if revision.number == want.revision)
 
 
-def _still_wanted(record: ExposureRecord, want: Desired) -> bool:
+def _still_wanted(record: ExposureRecord, want: Desired, now: datetime) -> bool:
     """Return whether people want now what was wanted when the call began."""
-    current = desired_of(record)
+    current = desired_of(record, now)
     return current is not None and current.aim == want.aim
 
 
@@ -232,16 +232,21 @@ def _make_live(session: Session, record: ExposureRecord, revision: Revision, now
     if before is not None:
         exposures.set_decision(session, before, move(before.decision, Decision.RETIRED, Mover.WORKER), now)
     exposures.set_decision(session, revision, move(revision.decision, Decision.LIVE, Mover.WORKER), now)
+    started: Document = {"applied_at": record.exposure.applied_at or now, "next_deadline_at": now}
+    if revision.kind is RevisionKind.RENEWAL:
+        started["clock_started_at"] = now
+    exposures.note(session, record.exposure.id, **started)
 
 
 def _release_dropped(
     session: Session, record: ExposureRecord, live: Revision, until: datetime, now: datetime
 ) -> None:
-    """Let the bound ports cool that neither what the cluster has now nor a newer request needs.
+    """Let the bound ports cool that neither what the cluster has now nor a revision that is open needs.
 
     A create of ours that may still arrive takes none of them: its name is in use.
     """
-    wanted = [r for r in record.revisions if r is live or r.decision is Decision.PENDING]
+    undone = (Decision.PENDING, Decision.APPROVED)
+    wanted = [r for r in record.revisions if r is live or r.decision in undone]
     keep = {number for revision in wanted for number in revision.allocation.numbers()}
     ports.release(session, record.exposure.id, keep, until, now)
 

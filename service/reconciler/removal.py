@@ -1,4 +1,4 @@
-"""The end of an exposure, written down once its Service is gone: what is released, and when."""
+"""What is written down once a Service is gone: the end of its exposure and what is released, or that it pauses."""
 
 from datetime import datetime, timedelta
 
@@ -17,17 +17,12 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
     While a create whose outcome is unknown may still arrive, nothing is released.
     """
     record = exposures.lock(session, want.exposure_id)
-    if record is None or not want.is_same_wish(desired_of(record)):
+    if record is None or not want.is_same_wish(desired_of(record, now)):
         return
     known = record.sync
     if known.create_tokens and known.create_sent_at and now < known.create_sent_at + IN_FLIGHT:
         _wait_for_create(session, want, record, now)
         return
-    live = record.newest(Decision.LIVE)
-    if live is not None:
-        exposures.set_decision(session, live, move(live.decision, Decision.RETIRED, Mover.WORKER), now)
-    released = ports.release(session, want.exposure_id, (), now + cooling, now)
-    ports.drop_holds(session, want.exposure_id, now)
     sync.record(
         session,
         want.exposure_id,
@@ -45,8 +40,23 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
         ingress=[],
         cluster_ip=None,
     )
+    if want.is_suspended:  # approvals and claims stay
+        tell(session, want, "taken-down", now)
+    else:
+        _end(session, want, record, now, cooling)
+
+
+def _end(
+    session: Session, want: Desired, record: ExposureRecord, now: datetime, cooling: timedelta
+) -> None:
+    live = record.newest(Decision.LIVE)
+    if live is not None:
+        exposures.set_decision(session, live, move(live.decision, Decision.RETIRED, Mover.WORKER), now)
+    released = ports.release(session, want.exposure_id, (), now + cooling, now)
+    ports.drop_holds(session, want.exposure_id, now)
     was_live = live is not None or any(r.decision is Decision.RETIRED for r in record.revisions)
-    exposures.end(session, want.exposure_id, "Deleted" if was_live else "Withdrawn", now)
+    reason = record.exposure.end_reason or ("Deleted" if was_live else "Withdrawn")
+    exposures.end(session, want.exposure_id, reason, now)
     tell(session, want, "removed", now, cooling=released)
 
 

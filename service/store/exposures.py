@@ -1,4 +1,4 @@
-"""Exposures with their revisions and reviews."""
+"""Exposures with their revisions, and whatever else their documents are made of."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from service.domain.allocation import Before
-from service.domain.errors import AlreadyDecided, NameTaken
+from service.domain.errors import NameTaken
 from service.domain.exposure import (
     Allocation,
     ClaimState,
@@ -25,9 +25,10 @@ from service.domain.exposure import (
     Revision,
     Sync,
 )
+from service.domain.freeze import Freeze
 from service.domain.spec import Document, Spec
 from service.store import tables as t
-from service.store.rows import claim_of, exposure_of, revision_of, sync_of
+from service.store.rows import claim_of, exposure_of, freeze_of, review_of, revision_of, sync_of
 
 
 def _add() -> Executable:
@@ -59,6 +60,8 @@ COLUMNS = (
     "generation",
     "change_count",
     "created_at",
+    "next_deadline_at",
+    "judged_at",
 )
 UNTOUCHED: Document = {
     "state": "none",
@@ -92,6 +95,8 @@ def add(session: Session, exposure: Exposure) -> None:
         "generation": exposure.generation,
         "change_count": exposure.change_count,
         "created_at": exposure.created_at,
+        "next_deadline_at": exposure.next_deadline_at,
+        "judged_at": exposure.judged_at,
     }
     if session.execute(ADD, row).first() is None:
         raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
@@ -110,6 +115,12 @@ def add_revision(session: Session, revision: Revision) -> None:
         "requested_by": revision.requested_by,
         "request_id": revision.request_id,
         "created_at": revision.created_at,
+        "kind": revision.kind.value,
+        "base": revision.base,
+        "editors": list(revision.editors),
+        "delta": revision.delta,
+        "verdict": revision.verdict,
+        "pending_until": revision.pending_until,
     }
     session.execute(ADD_REVISION, row)
 
@@ -192,7 +203,15 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
         select(t.port_claim).where(t.port_claim.c.exposure_id.in_(ids)).order_by(t.port_claim.c.port)
     ):
         claims[row.exposure_id].append(claim_of(row))
+    reviews: dict[UUID, list[Review]] = defaultdict(list)
+    for row in session.execute(
+        select(t.review).where(t.review.c.exposure_id.in_(ids)).order_by(t.review.c.created_at, t.review.c.id)
+    ):
+        reviews[row.exposure_id].append(review_of(row))
     clusters = {exposure.metadata.cluster for exposure in exposures}
+    freezes: dict[str, list[Freeze]] = defaultdict(list)
+    for row in session.execute(select(t.freeze).where(t.freeze.c.cluster.in_(clusters))):
+        freezes[row.cluster].append(freeze_of(row))
     views = {
         row.cluster: ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)
         for row in session.execute(select(t.cluster_view).where(t.cluster_view.c.cluster.in_(clusters)))
@@ -204,6 +223,8 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
             sync=syncs[exposure.id],
             claims=tuple(claims[exposure.id]),
             view=views.get(exposure.metadata.cluster, ClusterView()),
+            reviews=tuple(reviews[exposure.id]),
+            freezes=tuple(freezes[exposure.metadata.cluster]),
         )
         for exposure in exposures
     ]
@@ -249,9 +270,25 @@ def changed(session: Session, exposure_id: UUID, **values: Any) -> None:
     )
 
 
-def set_intent(session: Session, exposure_id: UUID, intent: Intent) -> None:
-    """Set what the owner wants of the whole."""
-    changed(session, exposure_id, intent=intent.value)
+def note(session: Session, exposure_id: UUID, **values: Any) -> None:
+    """Write what the worker or the clock knows of an exposure's time; no change by people."""
+    session.execute(update(t.exposure).where(t.exposure.c.id == exposure_id).values(values))
+
+
+def set_break_glass(session: Session, revision: Revision, document: Document) -> None:
+    """Write down who let a revision through without its seats, or that they are filled by now."""
+    session.execute(
+        update(t.revision)
+        .where(t.revision.c.exposure_id == revision.exposure_id, t.revision.c.number == revision.number)
+        .values(break_glass=document)
+    )
+
+
+def set_intent(session: Session, exposure_id: UUID, intent: Intent, **values: Any) -> None:
+    """Set what the owner wants of the whole; a suspension has its reason and time in ``values``."""
+    if intent is not Intent.SUSPENDED:
+        values |= {"suspension": None, "suspended_at": None}
+    changed(session, exposure_id, intent=intent.value, **values)
 
 
 def end(session: Session, exposure_id: UUID, reason: str, now: datetime) -> None:
@@ -259,32 +296,6 @@ def end(session: Session, exposure_id: UUID, reason: str, now: datetime) -> None
     session.execute(
         update(t.exposure).where(t.exposure.c.id == exposure_id).values(ended_at=now, end_reason=reason)
     )
-
-
-def add_review(session: Session, exposure_id: UUID, review: Review) -> None:
-    """Write a review.
-
-    Raises:
-        AlreadyDecided: this person has reviewed this revision before.
-    """
-    inserted = session.scalar(
-        pg_insert(t.review)
-        .values(
-            id=review.id,
-            exposure_id=exposure_id,
-            revision=review.revision,
-            person=review.reviewer["person"],
-            reviewer=review.reviewer,
-            verdict=review.verdict,
-            digest=review.digest,
-            comment=review.comment,
-            created_at=review.created_at,
-        )
-        .on_conflict_do_nothing(constraint="review_exposure_id_revision_person_key")
-        .returning(t.review.c.id)
-    )
-    if inserted is None:
-        raise AlreadyDecided("You have reviewed this revision already; one person has one review.")
 
 
 def set_allocation(session: Session, revision: Revision, allocation: Allocation) -> None:

@@ -25,11 +25,16 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a team wants something: what there is of it, and whether the namespace is the team's."""
+    """Where a team wants something: what there is of it, and whether the namespace is the team's.
+
+    ``shared``: other teams have the namespace too.
+    """
 
     cluster: Cluster | None
     team_is_known: bool
     is_given: bool
+    environment: str | None = None
+    shared: bool = False
     view: ClusterView = field(default_factory=ClusterView)
 
 
@@ -43,6 +48,11 @@ PLACE = text("""
             SELECT FROM team_namespace
             WHERE team = :team AND team_namespace.cluster = :cluster AND namespace = :namespace
         ) AS is_given,
+        (SELECT environment FROM namespace WHERE namespace.cluster = :cluster AND name = :namespace) AS environment,
+        (
+            SELECT count(*) > 1 FROM team_namespace
+            WHERE team_namespace.cluster = :cluster AND namespace = :namespace
+        ) AS shared,
         view.node_addresses, view.seen_at, view.problem, view.change_count
     FROM (VALUES (1)) AS always
         LEFT JOIN cluster ON cluster.name = :cluster
@@ -126,7 +136,7 @@ def place(session: Session, team: str, cluster: str, namespace: str) -> Place:
     view = ClusterView()
     if row.change_count is not None:
         view = ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)
-    return Place(found, row.team_is_known, row.is_given, view)
+    return Place(found, row.team_is_known, row.is_given, row.environment, row.shared, view)
 
 
 def put_cluster(session: Session, cluster: Cluster, now: datetime) -> None:

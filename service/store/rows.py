@@ -15,12 +15,16 @@ from service.domain.exposure import (
     Exposure,
     Intent,
     Metadata,
+    Opinion,
     PortClaim,
     Review,
     Revision,
+    RevisionKind,
+    Suspension,
     Sync,
     SyncState,
 )
+from service.domain.freeze import Freeze
 from service.domain.history import Ending, Tenure
 from service.domain.reservation import Reservation
 from service.domain.spec import Spec
@@ -29,6 +33,16 @@ from service.domain.spec import Spec
 def _taken(row: Row[Any], names: Iterable[str]) -> dict[str, Any]:
     values = row._mapping
     return {name: values[name] for name in names}
+
+
+LIFETIME = (
+    "suspended_at",
+    "applied_at",
+    "clock_started_at",
+    "reminded_until",
+    "next_deadline_at",
+    "judged_at",
+)
 
 
 def exposure_of(row: Row[Any]) -> Exposure:
@@ -42,6 +56,9 @@ def exposure_of(row: Row[Any]) -> Exposure:
         created_at=row.created_at,
         ended_at=row.ended_at,
         end_reason=row.end_reason,
+        suspension=Suspension(row.suspension) if row.suspension else None,
+        violations=None if row.violations is None else tuple(row.violations),
+        **_taken(row, LIFETIME),
     )
 
 
@@ -56,12 +73,19 @@ def revision_of(row: Row[Any]) -> Revision:
         "request_id",
         "created_at",
         "decided_at",
+        "base",
+        "delta",
+        "verdict",
+        "pending_until",
+        "break_glass",
     )
     return Revision(
         **_taken(row, plain),
         spec=Spec.from_document(row.spec),
         allocation=Allocation.from_document(row.allocation),
         decision=Decision(row.decision),
+        kind=RevisionKind(row.kind),
+        editors=tuple(row.editors),
     )
 
 
@@ -110,4 +134,10 @@ def event_of(row: Row[Any]) -> Event:
 
 def review_of(row: Row[Any]) -> Review:
     """Return the value of a row of ``review``."""
-    return Review(**_taken(row, (field.name for field in fields(Review))))
+    values = _taken(row, (field.name for field in fields(Review)))
+    return Review(**{**values, "verdict": Opinion(row.verdict), "seats": tuple(row.seats)})
+
+
+def freeze_of(row: Row[Any]) -> Freeze:
+    """Return the value of a row of ``freeze``."""
+    return Freeze(**_taken(row, (field.name for field in fields(Freeze))))

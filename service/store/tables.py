@@ -115,6 +115,15 @@ exposure = Table(
     Column("created_at", Time, nullable=False),
     Column("ended_at", Time),
     Column("end_reason", Text),
+    Column("suspension", Text),
+    Column("suspended_at", Time),
+    Column("applied_at", Time),
+    Column("clock_started_at", Time),
+    Column("reminded_until", Time),
+    Column("next_deadline_at", Time),
+    Column("violations", JSONB),
+    Column("judged_at", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("(intent = 'suspended') = (suspension IS NOT NULL)", name="suspension"),
     ForeignKeyConstraint(["cluster", "namespace"], ["namespace.cluster", "namespace.name"]),
     _one_of("intent", "present", "suspended", "absent"),
     Index(
@@ -128,6 +137,7 @@ exposure = Table(
     Index("exposure_created_at_id_idx", "created_at", "id"),
     Index("exposure_team_created_at_id_idx", "team", "created_at", "id"),
     Index("exposure_team_cluster_idx", "team", "cluster", postgresql_where=text("ended_at IS NULL")),
+    Index("exposure_next_deadline_at_idx", "next_deadline_at", postgresql_where=text("ended_at IS NULL")),
 )
 
 exposure_sync = Table(
@@ -169,6 +179,14 @@ revision = Table(
     Column("request_id", Text, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("decided_at", Time),
+    Column("kind", Text, nullable=False, server_default="change"),
+    Column("base", Integer),
+    Column("editors", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("delta", JSONB, nullable=False, server_default="{}"),
+    Column("verdict", JSONB, nullable=False, server_default="{}"),
+    Column("pending_until", Time),
+    Column("break_glass", JSONB),
+    _one_of("kind", "change", "renewal"),
     _one_of(
         "decision",
         "pending",
@@ -197,9 +215,60 @@ review = Table(
     Column("digest", Text, nullable=False),
     Column("comment", Text),
     Column("created_at", Time, nullable=False),
+    Column("seats", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("voided_at", Time),
+    Column("void_reason", Text),
     ForeignKeyConstraint(["exposure_id", "revision"], ["revision.exposure_id", "revision.number"]),
-    UniqueConstraint("exposure_id", "revision", "person"),
-    _one_of("verdict", "approve", "reject"),
+    _one_of("verdict", "approve", "reject", "comment"),
+    Index(
+        "review_person_key",
+        "exposure_id",
+        "revision",
+        "person",
+        unique=True,
+        postgresql_where=text("voided_at IS NULL AND verdict <> 'comment'"),
+    ),
+)
+
+policy = Table(
+    "policy",
+    METADATA,
+    Column("name", Name, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_by", JSONB, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("reviewed_by", JSONB),
+    Column("activated_at", Time),
+    Column("retired_at", Time),
+    Column("activation", BigInteger),
+    _one_of("state", "proposed", "active", "retired"),
+    Index("policy_active_key", "name", unique=True, postgresql_where=text("state = 'active'")),
+)
+
+freeze = Table(
+    "freeze",
+    METADATA,
+    Column("cluster", Name, ForeignKey("cluster.name"), primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("begins_at", Time, nullable=False),
+    Column("ends_at", Time, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", JSONB, nullable=False),
+    Column("created_at", Time, nullable=False),
+    CheckConstraint("begins_at < ends_at", name="window"),
+)
+
+audit_event = Table(
+    "audit_event",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("actor", JSONB, nullable=False),
+    Column("request_id", Text),
+    Column("data", JSONB, nullable=False),
+    Column("at", Time, nullable=False),
 )
 
 port_claim = Table(

@@ -1,94 +1,186 @@
-"""A reviewer decides about one revision, bound to the digest that was read. One seat for now."""
+"""A reviewer says yes, no or something about one revision, bound to the digest that was read.
 
-from dataclasses import dataclass
+The count is taken anew under the exposure's row lock with each review: two people on the last seat make one
+decision.
+"""
+
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from service.domain.errors import AlreadyDecided, Ended, NotFound
-from service.domain.exposure import Decision, ExposureRecord, Review, Revision
-from service.domain.lifecycle import Mover, move
-from service.domain.review import check_reviewer
-from service.store import events, exposures, ports
-from service.store.database import wake
+from service.domain.errors import AlreadyDecided, DigestMismatch, Ended, Forbidden, NotFound
+from service.domain.exposure import (
+    Decision,
+    ExposureRecord,
+    Opinion,
+    Principal,
+    Review,
+    Revision,
+)
+from service.domain.lifecycle import Mover
+from service.domain.lifetime import is_unreviewed
+from service.domain.review import check_reviewer, folded, missing, seats_of
+from service.store import exposures, reviews
 from service.workflow.act import Act
+from service.workflow.approval import approve, close, retire, tell
+from service.workflow.judge import Judge
 from service.workflow.read import check_visible
-
-APPROVE, REJECT = "approve", "reject"
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewDraft:
-    """A verdict (``approve`` or ``reject``) on what had this digest."""
+    """A verdict on what had this digest, or a comment about it."""
 
-    verdict: str
+    verdict: Opinion
     digest: str
     comment: str | None
 
 
 def review(
-    session: Session, exposure_id: UUID, number: int, draft: ReviewDraft, act: Act, review_id: UUID
+    session: Session,
+    where: tuple[UUID, int],
+    draft: ReviewDraft,
+    act: Act,
+    judge: Judge,
+    review_id: UUID,
 ) -> Review:
     """Record a review and decide with it, under the exposure's row lock.
 
+    A second verdict of the same person takes the place of the first, until the decision.
+
+    Args:
+        where: the exposure, and the revision's number.
+
     Raises:
         NotFound: no such exposure or revision for this caller.
-        Forbidden, SelfReview, DigestMismatch: see ``check_reviewer``.
+        Forbidden, SelfReview, DigestMismatch: see ``check_reviewer``; or no seat is for this person.
         Ended, AlreadyDecided: there is nothing left to decide.
     """
+    record, revision = _locked(session, where, act.principal)
+    if draft.verdict is Opinion.COMMENT:
+        return _comment(session, record, revision, draft, act, review_id)
+    check_reviewer(act.principal, revision, draft.digest)
+    _check_open(record, revision)
+    seats = judge.seats_for(record, revision, act.principal)
+    if not seats:
+        groups = ", ".join(sorted({seat.group or "any approver" for seat in seats_of(revision)}))
+        raise Forbidden(f"None of the seats of this revision is for you: they are for {groups}.")
+    written = _written(revision, draft, act, review_id, seats)
+    before = _of_person(record, revision, act.principal)
+    if before is not None:
+        reviews.void(session, before.id, "changed", act.now)
+    reviews.add(session, record.exposure.id, written)
+    counted = tuple(r for r in record.reviews if before is None or r.id != before.id)
+    record = replace(record, reviews=(*counted, written))
+    data = {"digest": draft.digest, "comment": draft.comment, "verdict": draft.verdict.value}
+    if draft.verdict is Opinion.REJECT and revision.decision is Decision.PENDING:
+        close(session, record, revision, (Decision.REJECTED, Mover.REVIEWER), act, data)
+    elif draft.verdict is Opinion.REJECT:
+        retire(session, record, revision, act, f"{act.principal.person} rejected it after break-glass.")
+    else:
+        _count(session, record, revision, act, data)
+    return written
+
+
+def withdraw_review(
+    session: Session, where: tuple[UUID, int], review_id: UUID, act: Act
+) -> None:
+    """Take one's own review back, while nothing is decided.
+
+    Raises:
+        NotFound: there is none of yours that counts.
+        AlreadyDecided, Ended: too late.
+    """
+    record, revision = _locked(session, where, act.principal)
+    found = _of_person(record, revision, act.principal)
+    if found is None or found.id != review_id:
+        raise NotFound(f"Revision {revision.number} has no review {review_id} of yours that counts.")
+    _check_open(record, revision)
+    reviews.void(session, found.id, "withdrawn", act.now)
+    exposures.changed(session, record.exposure.id)
+    tell(session, record, revision, "review-withdrawn", act, {"review": str(found.id)})
+
+
+def _locked(session: Session, where: tuple[UUID, int], principal: Principal) -> tuple[ExposureRecord, Revision]:
+    exposure_id, number = where
     record = exposures.lock(session, exposure_id)
-    check_visible(record, act.principal)
+    check_visible(record, principal)
     assert record is not None
     revision = next((r for r in record.revisions if r.number == number), None)
     if revision is None:
         raise NotFound(f"Exposure {exposure_id} has no revision {number}.")
-    check_reviewer(act.principal, revision, draft.digest)
+    return record, revision
+
+
+def _check_open(record: ExposureRecord, revision: Revision) -> None:
     if record.exposure.ended_at:
         reason = record.exposure.end_reason
         raise Ended(f"This exposure has ended ({reason}): there is nothing to review any more.")
-    if revision.decision is not Decision.PENDING:
-        raise AlreadyDecided(f"Revision {number} is {revision.decision}: nothing is left to review.")
-    written = Review(
-        review_id, number, act.principal.document(), draft.verdict, draft.digest, draft.comment, act.now
+    looked_at_later = revision.decision in (Decision.APPROVED, Decision.LIVE) and is_unreviewed(revision)
+    if revision.decision is not Decision.PENDING and not looked_at_later:
+        raise AlreadyDecided(f"Revision {revision.number} is {revision.decision}: nothing is left to review.")
+
+
+def _of_person(record: ExposureRecord, revision: Revision, principal: Principal) -> Review | None:
+    who = folded(principal.person)
+    return next(
+        (
+            r
+            for r in record.reviews_of(revision)
+            if r.verdict is not Opinion.COMMENT and folded(r.reviewer["person"]) == who
+        ),
+        None,
     )
-    exposures.add_review(session, exposure_id, written)
-    if draft.verdict == APPROVE:
-        _approve(session, record, revision, draft, act)
-    else:
-        _reject(session, record, revision, draft, act)
+
+
+def _written(
+    revision: Revision, draft: ReviewDraft, act: Act, review_id: UUID, seats: tuple[str, ...]
+) -> Review:
+    return Review(
+        id=review_id,
+        revision=revision.number,
+        reviewer=act.principal.document() | {"groups": sorted(act.principal.groups)},
+        verdict=draft.verdict,
+        digest=draft.digest,
+        comment=draft.comment,
+        created_at=act.now,
+        seats=seats,
+    )
+
+
+def _comment(
+    session: Session,
+    record: ExposureRecord,
+    revision: Revision,
+    draft: ReviewDraft,
+    act: Act,
+    review_id: UUID,
+) -> Review:
+    """Write a doubt or a question down: anybody who sees the exposure may, and nothing is decided."""
+    if draft.digest != revision.digest:
+        raise DigestMismatch(draft.digest, revision.digest)
+    written = _written(revision, draft, act, review_id, ())
+    reviews.add(session, record.exposure.id, written)
+    exposures.changed(session, record.exposure.id)
+    tell(session, record, revision, "commented", act, {"digest": draft.digest, "comment": draft.comment})
     return written
 
 
-def _approve(
-    session: Session, record: ExposureRecord, revision: Revision, draft: ReviewDraft, act: Act
+def _count(
+    session: Session, record: ExposureRecord, revision: Revision, act: Act, data: dict[str, object]
 ) -> None:
-    approved = move(revision.decision, Decision.APPROVED, Mover.REVIEWER)
-    exposures.set_decision(session, revision, approved, act.now)
-    exposures.changed(session, revision.exposure_id)
-    _tell(session, revision, "approved", draft, act)
-    wake(session, record.exposure.metadata.cluster)
-
-
-def _reject(
-    session: Session, record: ExposureRecord, revision: Revision, draft: ReviewDraft, act: Act
-) -> None:
-    rejected = move(revision.decision, Decision.REJECTED, Mover.REVIEWER)
-    exposures.set_decision(session, revision, rejected, act.now)
-    ports.drop_holds(session, revision.exposure_id, act.now)
-    exposures.changed(session, revision.exposure_id)
-    if record.newest(Decision.APPROVED, Decision.LIVE) is None:
-        exposures.end(session, revision.exposure_id, "Rejected", act.now)
-    _tell(session, revision, "rejected", draft, act)
-
-
-def _tell(session: Session, revision: Revision, kind: str, draft: ReviewDraft, act: Act) -> None:
-    events.append(
-        session,
-        revision.exposure_id,
-        kind,
-        actor=act.principal.document(),
-        now=act.now,
-        revision=revision.number,
-        request_id=act.request_id,
-        data={"digest": draft.digest, "comment": draft.comment},
-    )
+    """Approve when every seat is filled, else say what is missing."""
+    left = missing(seats_of(revision), record.reviews_of(revision))
+    if left:
+        exposures.changed(session, record.exposure.id)
+        seats = [{"group": seat.group, "count": seat.count} for seat in left]
+        tell(session, record, revision, "reviewed", act, {**data, "missing": seats})
+    elif revision.decision is Decision.PENDING:
+        approve(session, record, revision, Mover.REVIEWER, act, data)
+    else:
+        assert revision.break_glass is not None
+        reviewed = {**revision.break_glass, "reviewed_at": act.now.isoformat()}
+        exposures.set_break_glass(session, revision, reviewed)
+        exposures.changed(session, record.exposure.id, next_deadline_at=act.now)
+        tell(session, record, revision, "break-glass-reviewed", act, data)

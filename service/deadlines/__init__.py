@@ -1,0 +1,1 @@
+"""What time brings: requests that nobody decides, lifetimes that end, reminders, rules that have changed."""

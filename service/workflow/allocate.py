@@ -1,0 +1,84 @@
+"""Node ports for a specification: held together or not at all, in the transaction of the request."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy.orm import Session
+
+from service.domain.allocation import Before, Slot, allocation_of, slots
+from service.domain.errors import NodePortReserved
+from service.domain.exposure import Allocation, Exposure, PortOrigin, Role
+from service.domain.ports import Pool
+from service.domain.reservation import Asker, Reservation, blocking, choosable
+from service.domain.spec import Spec
+from service.store import exposures, ports, reservations
+from service.workflow.act import Act
+
+
+def allocate(
+    session: Session, exposure: Exposure, spec: Spec, pool: Pool, act: Act, before: Before | None
+) -> Allocation:
+    """Hold every node port that a specification needs: together or not at all.
+
+    A port that was asked for, else the one that the same exposure had before, else one that is reserved for
+    the team, else one of the static band, else one of the dynamic band.
+
+    Args:
+        before: what the exposure has now; None: nothing, then whoever had its name before is looked up.
+
+    Raises:
+        NodePortTaken, NodePortReserved, PoolExhausted: as the ledger says.
+    """
+    if not spec.needs_node_ports() and not spec.needs_health_check_port():
+        return Allocation()
+    metadata = exposure.metadata
+    rules = reservations.holding(session, metadata.cluster, act.now)
+    own_numbers = before.allocation.numbers() if before else frozenset()
+    needed = slots(spec, before or exposures.before(session, metadata))
+    asked = {slot.asked: slot.pointer() for slot in needed if slot.asked is not None}
+    asker = Asker(metadata.team, Role.ADMIN in act.principal.roles)
+    _check_reservations(rules, {n: at for n, at in asked.items() if n not in own_numbers}, asker, act)
+    own = Asker(metadata.team)
+    had = {slot.earlier for slot in needed if slot.earlier is not None}
+    want = ports.Want(
+        asked=asked,
+        earlier=frozenset(
+            port
+            for port in had
+            if port in own_numbers or (port in pool and not blocking(rules, port, own, act.now))
+        ),
+        count=len(needed) - len(asked),
+        ranges=choosable(pool, rules, metadata.team, act.now, turn=exposure.id.int),
+    )
+    taker = ports.Taker(exposure.id, metadata, spec.justification, act.now)
+    return allocation_of(spec, _given(needed, ports.hold(session, taker, want)))
+
+
+def _check_reservations(
+    rules: Sequence[Reservation], asked: Mapping[int, str], asker: Asker, act: Act
+) -> None:
+    for port, pointer in sorted(asked.items()):
+        rule = blocking(rules, port, asker, act.now)
+        if rule is not None:
+            raise NodePortReserved(port, rule, pointer)
+
+
+def _given(needed: Sequence[Slot], held: ports.Held) -> dict[Slot, int]:
+    chosen = iter(held.chosen)
+    return {
+        slot: slot.asked or (slot.earlier if slot.earlier in held.stated else None) or next(chosen)
+        for slot in needed
+    }
+
+
+def band_warnings(pool: Pool, allocation: Allocation) -> Iterator[str]:
+    """Yield what a requester should know of the numbers that were chosen."""
+    band = pool.dynamic_band()
+    given = [*allocation.ports, *([allocation.health_check] if allocation.health_check else [])]
+    numbers = sorted(
+        {port.number for port in given if port.origin is PortOrigin.CHOSEN and port.number in band}
+    )
+    for number in numbers:
+        yield (
+            f"Node port {number} is of the dynamic band {band[0]}-{band[-1]}, where the cluster picks numbers "
+            "itself: until the exposure is live another Service may get it, and another one is chosen then."
+        )

@@ -1,0 +1,224 @@
+"""A revision before it is written: checked, rendered, compared, judged. The same for the first and for later ones."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from sqlalchemy.orm import Session
+
+from service.domain import quota
+from service.domain.allocation import Before, slots
+from service.domain.delta import delta_of
+from service.domain.errors import Fault, Invalid, PolicyDenied
+from service.domain.exposure import (
+    Allocation,
+    Decision,
+    Exposure,
+    ExposureRecord,
+    Metadata,
+    Opinion,
+    Principal,
+    PrincipalKind,
+    Review,
+    Revision,
+    RevisionKind,
+    Role,
+)
+from service.domain.lifecycle import Mover
+from service.domain.lifetime import PENDING_TTL
+from service.domain.manifest import digest, render
+from service.domain.ports import Pool
+from service.domain.spec import ExposureType, Spec
+from service.domain.subject import Renewal, Subject
+from service.domain.verdict import Verdict
+from service.store import events, exposures, identities, quotas, reviews
+from service.workflow.act import Act
+from service.workflow.allocate import allocate, band_warnings
+from service.workflow.approval import approve
+from service.workflow.judge import Judge, kept
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a new revision stands: its number, kind, base, and who wrote what it builds on."""
+
+    number: int = 1
+    kind: RevisionKind = RevisionKind.CHANGE
+    base: Revision | None = None
+    editors: tuple[str, ...] = ()
+    renewal: Renewal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A revision without its node ports, and what was said of it."""
+
+    revision: Revision
+    verdict: Verdict
+
+
+def check_place(place: identities.Place, metadata: Metadata, spec: Spec, principal: Principal) -> Pool:
+    """Return the cluster's pool when the caller may expose there; strangers and typing errors look alike.
+
+    Raises:
+        Invalid: cluster, namespace or team is unknown or not the caller's; a port is outside the range.
+    """
+    faults = []
+    cluster = place.cluster
+    if cluster is None:
+        faults.append(
+            Fault("#/metadata/cluster", f"There is no cluster {metadata.cluster!r} that you may use.")
+        )
+    yours = metadata.team in principal.teams or Role.ADMIN in principal.roles
+    if not yours or not place.team_is_known:
+        faults.append(Fault("#/metadata/team", f"There is no team {metadata.team!r} that you belong to."))
+    elif cluster and not place.is_given:
+        detail = (
+            f"Team {metadata.team} has no namespace {metadata.namespace!r} in cluster {metadata.cluster}."
+        )
+        faults.append(Fault("#/metadata/namespace", detail))
+    pool = cluster.pool if cluster else Pool()
+    for index, port in enumerate(spec.ports):
+        if port.node_port is not None and port.node_port not in pool:
+            detail = f"Cluster {metadata.cluster} gives out node ports {pool}, not {port.node_port}."
+            faults.append(Fault(f"#/spec/ports/{index}/node_port", detail))
+    if faults:
+        raise Invalid(faults)
+    return pool
+
+
+def lock_quota(session: Session, metadata: Metadata) -> Callable[[Spec, UUID | None], None]:
+    """Lock the team's quota until the transaction ends; return what checks a demand against it.
+
+    The check counts after the lock, what the exposure itself has already not a second time.
+
+    Raises (the check):
+        QuotaExceeded: with the limit and who takes it.
+    """
+    limits = quotas.lock(session, metadata.team, metadata.cluster)
+
+    def check(spec: Spec, exposure_id: UUID | None) -> None:
+        if limits == quota.Limits():
+            return
+        consumers = quotas.consumers(session, metadata.team, metadata.cluster)
+        own = next((each for each in consumers if each.exposure_id == exposure_id), None)
+        balancers = int(spec.type is ExposureType.LOAD_BALANCER)
+        demand = quota.Demand(
+            exposures=int(own is None),
+            node_ports=max(0, len(slots(spec, None)) - (own.node_ports if own else 0)),
+            load_balancers=max(0, balancers - (own.load_balancers if own else 0)),
+            lifetime=spec.lifetime,
+        )
+        quota.check(quota.status(metadata.team, metadata.cluster, limits, consumers), demand, consumers)
+
+    return check
+
+
+def draft(
+    session: Session,
+    exposure: Exposure,
+    spec: Spec,
+    standing: Standing,
+    place: identities.Place,
+    act: Act,
+    judge: Judge,
+) -> Draft:
+    """Render, compare with the base, and let the policies speak.
+
+    Raises:
+        PolicyDenied: with every reason; nothing of it is stored.
+        UnsatisfiablePolicy: it asks for a seat that nobody can fill.
+    """
+    metadata = exposure.metadata
+    manifest = render(metadata, spec)
+    base = standing.base
+    delta = delta_of(base.spec if base else None, spec)
+    subject = Subject(
+        metadata=metadata,
+        spec=spec,
+        environment=place.environment,
+        shared=place.shared,
+        requester=act.principal,
+        delta=delta.document(),
+        base=base.spec if base else None,
+        renewal=standing.renewal,
+    )
+    verdict = judge.decide(session, subject)
+    if verdict.denials:
+        raise PolicyDenied(verdict.denials, kept(verdict, act.principal))
+    revision = Revision(
+        exposure_id=exposure.id,
+        number=standing.number,
+        spec=spec,
+        manifest=manifest,
+        digest=digest(metadata, spec, manifest),
+        allocation=Allocation(),
+        decision=Decision.PENDING,
+        requested_by=act.principal.document(),
+        request_id=act.request_id,
+        created_at=act.now,
+        kind=standing.kind,
+        base=base.number if base else None,
+        editors=standing.editors,
+        delta=delta.document(),
+        verdict=kept(verdict, act.principal),
+        pending_until=act.now + (timedelta(seconds=verdict.pending_ttl) if verdict.pending_ttl else PENDING_TTL),
+    )
+    return Draft(revision, verdict)
+
+
+def write(
+    session: Session, record: ExposureRecord, made: Draft, pool: Pool, act: Act
+) -> tuple[ExposureRecord, tuple[str, ...]]:
+    """Hold the node ports, write the revision down, and approve it when policies do.
+
+    Args:
+        record: the exposure as it is without this revision; its row is locked, or new.
+
+    Returns:
+        The record with the revision, and what is allowed but may surprise.
+
+    Raises:
+        NodePortTaken, NodePortReserved, PoolExhausted: as the ledger says.
+    """
+    source = record.revisions[-1] if record.revisions else None
+    before = Before(source.spec, source.allocation) if source else None
+    revision = made.revision
+    allocation = allocate(session, record.exposure, revision.spec, pool, act, before)
+    revision = replace(revision, allocation=allocation)
+    exposures.add_revision(session, revision)
+    record = replace(record, revisions=(*record.revisions, revision))
+    events.append(
+        session,
+        revision.exposure_id,
+        "requested",
+        actor=act.principal.document(),
+        now=act.now,
+        revision=revision.number,
+        request_id=act.request_id,
+        data={"digest": revision.digest, "justification": revision.spec.justification},
+    )
+    if made.verdict.auto:
+        record = _approve_by_policy(session, record, made, act)
+    return record, (*made.verdict.warnings, *band_warnings(pool, allocation))
+
+
+def _approve_by_policy(session: Session, record: ExposureRecord, made: Draft, act: Act) -> ExposureRecord:
+    """Record the reviews of the policies that approve by themselves, and what follows."""
+    revision = record.revisions[-1]
+    for who in made.verdict.auto:
+        robot = Principal(PrincipalKind.POLICY, f"policy:{who}")
+        review = Review(
+            id=uuid5(revision.exposure_id, f"{revision.number}/{who}"),
+            revision=revision.number,
+            reviewer=robot.document(),
+            verdict=Opinion.APPROVE,
+            digest=revision.digest,
+            comment=None,
+            created_at=act.now,
+        )
+        reviews.add(session, revision.exposure_id, review)
+    actor = replace(act, principal=Principal(PrincipalKind.POLICY, f"policy:{made.verdict.auto[0]}"))
+    data = {"automatic": list(made.verdict.auto)}
+    return approve(session, record, revision, Mover.POLICY, actor, data)

@@ -1,0 +1,114 @@
+"""The platform's policies as the workflow asks them: what holds now, about this request or this reviewer.
+
+Everything that they were told and said is kept with the revision, so that it can be explained and replayed.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.domain.delta import delta_of
+from service.domain.errors import Fault
+from service.domain.exposure import (
+    ExposureRecord,
+    Principal,
+    PrincipalKind,
+    Revision,
+    RevisionKind,
+    Role,
+)
+from service.domain.lifetime import clock_start
+from service.domain.policy import Evaluator, Policy
+from service.domain.policy_document import check, parse
+from service.domain.review import seats_of
+from service.domain.spec import Document
+from service.domain.subject import Renewal, Subject, person_of
+from service.domain.verdict import Reason, Verdict, admits, decide, denials
+from service.store import identities, policies
+
+
+class Judge:
+    """Asks the policies that are active; ``evaluator`` is the language of their expressions."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    def check(self, document: Mapping[str, Any]) -> Sequence[Fault]:
+        """Return what is wrong with a policy's document, its expressions included."""
+        return check(document, self._evaluator)
+
+    def active(self, session: Session) -> list[Policy]:
+        """Return the policies that hold now."""
+        return [parse(found.document | {"name": found.name}, found.version) for found in policies.active(session)]
+
+    def decide(self, session: Session, subject: Subject) -> Verdict:
+        """Return what the policies that hold now say of a request."""
+        return self.decide_by(self.active(session), subject)
+
+    def decide_by(self, active: Sequence[Policy], subject: Subject) -> Verdict:
+        """Return what some policies say of a request."""
+        return decide(active, subject, self._evaluator)
+
+    def denials(self, session: Session, record: ExposureRecord, revision: Revision) -> Sequence[Reason]:
+        """Return the deny rules that match a revision now."""
+        metadata = record.exposure.metadata
+        place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
+        return denials(self.active(session), subject_of(record, revision, place), self._evaluator)
+
+    def seats_for(self, record: ExposureRecord, revision: Revision, reviewer: Principal) -> tuple[str, ...]:
+        """Return which seats of a revision somebody could fill, by the claims that came with the review."""
+        return tuple(
+            seat.key
+            for seat in seats_of(revision)
+            if admits(seat, reviewer, record.exposure.metadata, revision.spec, self._evaluator)
+        )
+
+
+def subject_of(record: ExposureRecord, revision: Revision, place: identities.Place) -> Subject:
+    """Return a revision as policies see it now: what was asked for, in the place as it is today."""
+    base = next((r for r in record.revisions if r.number == revision.base), None)
+    return Subject(
+        metadata=record.exposure.metadata,
+        spec=revision.spec,
+        environment=place.environment,
+        shared=place.shared,
+        requester=_requester_of(revision),
+        delta=revision.delta or delta_of(base.spec if base else None, revision.spec).document(),
+        base=base.spec if base else None,
+        renewal=renewal_of(record, revision.created_at) if revision.kind is RevisionKind.RENEWAL else None,
+    )
+
+
+def renewal_of(record: ExposureRecord, now: datetime) -> Renewal:
+    """Return what counts for a renewal: whether endpoints were ever seen, and the lifetime in all."""
+    live, started = record.base(), record.exposure.applied_at or clock_start(record.exposure)
+    so_far = (now - started).total_seconds() if started is not None else 0
+    lifetime = live.spec.lifetime if live is not None else None
+    return Renewal(
+        endpoints_seen=record.sync.ready_changed_at is not None, total=int(so_far) + (lifetime or 0)
+    )
+
+
+def kept(verdict: Verdict, requester: Principal) -> Document:
+    """Return what a revision keeps of a verdict: all of it, and who asked with which claims."""
+    return {**verdict.document(), "requester": person_of(requester)}
+
+
+def _requester_of(revision: Revision) -> Principal:
+    """Return who asked, with the claims of then."""
+    known: Mapping[str, Any] = revision.verdict.get("requester") or {
+        **revision.requested_by,
+        "teams": [],
+        "groups": [],
+        "roles": [],
+    }
+    return Principal(
+        kind=PrincipalKind(known["kind"]),
+        person=known["person"],
+        acted_for=known["acted_for"],
+        teams=frozenset(known["teams"]),
+        groups=frozenset(known["groups"]),
+        roles=frozenset(Role(role) for role in known["roles"]),
+    )

@@ -1,0 +1,121 @@
+"""The owner changes an exposure: a new revision on its base; what is live stays untouched until it is confirmed.
+
+A change is written against what the owner sees: the pending specification if there is one, else the base's. It
+is compared with the base alone, so that two small steps cannot hide a big one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from service.domain.allocation import Before
+from service.domain.errors import Ended, Forbidden
+from service.domain.exposure import (
+    Decision,
+    Exposure,
+    ExposureRecord,
+    Intent,
+    Principal,
+    RevisionKind,
+    Role,
+)
+from service.domain.spec import Spec
+from service.store import exposures, identities
+from service.workflow.act import Act
+from service.workflow.approval import drop_unneeded, supersede
+from service.workflow.draft import Standing, check_place, draft, lock_quota, write
+from service.workflow.judge import Judge, renewal_of
+from service.workflow.read import check_visible
+from service.workflow.submit import Submitted
+
+Change = Callable[[Before], Spec]
+"""Is given what the owner sees, and its node ports; returns what is wanted."""
+
+Precondition = Callable[[int], None]
+"""Is given the change count under the row lock; raises when the caller read something older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change or a renewal, and what the owner had read."""
+
+    change: Change
+    precondition: Precondition
+    kind: RevisionKind = RevisionKind.CHANGE
+
+
+def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, judge: Judge) -> Submitted:
+    """Make a new revision; a change that changes nothing makes none.
+
+    Raises:
+        NotFound: no such exposure for this caller.
+        Forbidden: neither a requester of its team nor the platform.
+        Ended: it has ended, or is on its way out.
+        Stale, PreconditionRequired, Invalid: by the edit.
+        PolicyDenied, UnsatisfiablePolicy, QuotaExceeded, NodePortTaken, NodePortReserved, PoolExhausted: as
+            for a new request.
+    """
+    seen = exposures.get(session, exposure_id)
+    check_visible(seen, act.principal)
+    assert seen is not None
+    check_owner(seen, act.principal)
+    metadata = seen.exposure.metadata
+    check_quota = lock_quota(session, metadata)  # before the exposure's row: locks go in one order
+    record = exposures.lock(session, exposure_id)
+    assert record is not None
+    check_going_on(record.exposure)
+    edit.precondition(record.exposure.change_count)
+    source = record.shown()
+    spec = edit.change(Before(source.spec, source.allocation))
+    if spec == source.spec and edit.kind is RevisionKind.CHANGE:
+        return Submitted(record, ())
+    place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
+    pool = check_place(place, metadata, spec, act.principal)
+    check_quota(spec, exposure_id)
+    made = draft(session, record.exposure, spec, standing(record, edit.kind, act.now), place, act, judge)
+    pending = record.newest(Decision.PENDING)
+    if pending is not None:
+        record = supersede(session, record, pending, act, made.revision.number)
+    record, warnings = write(session, record, made, pool, act)
+    drop_unneeded(session, record, act.now)
+    exposures.changed(
+        session, exposure_id, generation=made.revision.number, next_deadline_at=act.now
+    )
+    after = exposures.get(session, exposure_id)
+    assert after is not None
+    return Submitted(after, warnings)
+
+
+def standing(record: ExposureRecord, kind: RevisionKind, now: datetime) -> Standing:
+    """Return where the next revision stands: on the base, with everybody who wrote what is still undecided."""
+    pending = record.newest(Decision.PENDING)
+    editors = tuple(sorted(pending.authors())) if pending is not None else ()
+    renewal = renewal_of(record, now) if kind is RevisionKind.RENEWAL else None
+    return Standing(record.exposure.generation + 1, kind, record.base(), editors, renewal)
+
+
+def check_owner(record: ExposureRecord, principal: Principal) -> None:
+    """Let the requesters of its team and the platform change an exposure.
+
+    Raises:
+        Forbidden: neither.
+    """
+    own = record.exposure.metadata.team in principal.teams and Role.REQUESTER in principal.roles
+    if not own and Role.ADMIN not in principal.roles:
+        team = record.exposure.metadata.team
+        raise Forbidden(f"Only a requester of team {team} or the platform may change this exposure.")
+
+
+def check_going_on(exposure: Exposure) -> None:
+    """Refuse what comes too late.
+
+    Raises:
+        Ended: it has ended, or is to.
+    """
+    if exposure.ended_at is not None:
+        raise Ended(f"This exposure has ended ({exposure.end_reason}). Ask for a new one.")
+    if exposure.intent is Intent.ABSENT:
+        raise Ended("This exposure is being removed, which is final. Ask for a new one when it is gone.")
