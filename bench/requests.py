@@ -33,9 +33,11 @@ from service.api.context import Edge
 from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.identifiers import uuid7
 from service.domain.ports import DEFAULT_FIRST, DEFAULT_LAST, Pool
+from service.policies import DEV, shipped
 from service.store import identities
 from service.store.database import open_engine, transactions
-from service.wiring import now
+from service.wiring import build_judge, now
+from service.workflow.govern import install
 from service.workflow.identify import hash_of
 
 CLIENTS, ROUNDS, SECONDS, READY_SECONDS = 16, 3, 5.0, 30.0
@@ -127,6 +129,7 @@ def fill(url: str) -> None:
         PrincipalKind.PERSON, "bench", teams=frozenset({"bench"}), roles=frozenset({Role.REQUESTER})
     )
     with transactions(engine)() as session:
+        install(session, shipped(DEV), now())
         identities.add_team(session, "bench", now())
         for cluster in ("by-api", "by-pgbench"):
             identities.put_cluster(session, identities.Cluster(cluster, None, POOL), now())
@@ -140,7 +143,7 @@ def fill(url: str) -> None:
 def captured(url: str) -> Capture:
     """Return what one POST sends to PostgreSQL, authentication included."""
     engine = open_engine(url)
-    client = create_app(Edge(transactions(engine), now, os.urandom, dict)).test_client()
+    client = create_app(Edge(transactions(engine), now, os.urandom, dict, build_judge())).test_client()
     numbers = count(1)
 
     def act() -> None:

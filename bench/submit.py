@@ -26,9 +26,11 @@ from service.api.context import Edge
 from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.identifiers import uuid7
 from service.domain.ports import Pool
+from service.policies import DEV, shipped
 from service.store import identities
 from service.store.database import Transactions, open_engine, transactions
-from service.wiring import now
+from service.wiring import build_judge, now
+from service.workflow.govern import install
 from service.workflow.identify import hash_of
 
 THREADS, ROUNDS, SECONDS = 4, 5, 1.0
@@ -63,7 +65,7 @@ def prepared() -> Iterator[tuple[Engine, Flask]]:
         engine = open_engine(server.app_url, pool_size=THREADS)
         opener = transactions(engine)
         fill(opener)
-        yield engine, create_app(Edge(opener, now, os.urandom, dict))
+        yield engine, create_app(Edge(opener, now, os.urandom, dict, build_judge()))
         engine.dispose()
 
 
@@ -73,6 +75,7 @@ def fill(opener: Transactions) -> None:
         PrincipalKind.PERSON, "bench", teams=frozenset({"bench"}), roles=frozenset({Role.REQUESTER})
     )
     with opener() as session:
+        install(session, shipped(DEV), now())
         identities.add_team(session, "bench", now())
         for cluster in map(cluster_of, range(0, CLUSTERS * PER_CLUSTER, PER_CLUSTER)):
             identities.put_cluster(session, identities.Cluster(cluster, None, Pool()), now())

@@ -17,6 +17,7 @@ from service.admin.migrate import schema_state
 from service.settings import Settings, read_settings
 from service.store.database import Listener, Session, Transactions, open_engine, transactions
 from service.telemetry import configure_logs
+from service.workflow.judge import Judge
 
 if TYPE_CHECKING:
     from flask import Flask  # neither a command nor the worker loads it
@@ -43,6 +44,13 @@ def engine_of(settings: Settings, pool_size: int = 2) -> Engine:
     return open_engine(settings.database_url, pool_size)
 
 
+def build_judge() -> Judge:
+    """Return who asks the policies, in CEL."""
+    from service.expressions.evaluator import CelEvaluator
+
+    return Judge(CelEvaluator())
+
+
 def build_api() -> "Flask":
     """Return the app of one gunicorn process: called by it, in each process, after the fork."""
     from service.api.app import create_app
@@ -55,12 +63,13 @@ def build_api() -> "Flask":
     def ready() -> Mapping[str, str | None]:
         return {"database": schema_state(engine)}
 
-    return create_app(Edge(transactions(engine), now, os.urandom, ready))
+    return create_app(Edge(transactions(engine), now, os.urandom, ready, build_judge()))
 
 
 def run_worker(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; return the exit code."""
     from service.cluster.real import open_gateway
+    from service.deadlines import loop
     from service.reconciler.edge import Edge
     from service.reconciler.loop import Worker
 
@@ -68,16 +77,27 @@ def run_worker(settings: Settings) -> int:
     engine = engine_of(settings, pool_size=8)
     if problem := schema_state(engine):
         raise SystemExit(f"The worker cannot start: {problem}")
+    judge = build_judge()
     edge = Edge(
-        transactions(engine), now, time.monotonic, os.urandom, timedelta(hours=settings.cooling_hours)
+        transactions(engine),
+        now,
+        time.monotonic,
+        os.urandom,
+        timedelta(hours=settings.cooling_hours),
+        judge,
     )
+    clock = loop.Clock(loop.Edge(edge.transaction, now, judge), settings.poll_seconds)
     listener = Listener(engine)
     worker = Worker(
         edge, lambda context: open_gateway(settings.kubeconfig, context), listener, settings.poll_seconds
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: worker.stop())
-    worker.run()
+    clock.start()
+    try:
+        worker.run()
+    finally:
+        clock.stop()
     listener.close()
     engine.dispose()
     return 0

@@ -83,7 +83,7 @@ TABLES = (
     "CREATE UNIQUE INDEX policy_active_key ON policy (name) WHERE state = 'active'",
     "CREATE SEQUENCE policy_activation_seq",
     """
-    CREATE TABLE freeze (
+    CREATE TABLE change_freeze (
         cluster TEXT NOT NULL,
         name TEXT NOT NULL,
         begins_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -91,9 +91,9 @@ TABLES = (
         reason TEXT NOT NULL,
         created_by JSONB NOT NULL,
         created_at TIMESTAMP WITH TIME ZONE NOT NULL,
-        CONSTRAINT freeze_pkey PRIMARY KEY (cluster, name),
-        CONSTRAINT freeze_window_check CHECK (begins_at < ends_at),
-        CONSTRAINT freeze_cluster_fkey FOREIGN KEY(cluster) REFERENCES cluster (name)
+        CONSTRAINT change_freeze_pkey PRIMARY KEY (cluster, name),
+        CONSTRAINT change_freeze_window_check CHECK (begins_at < ends_at),
+        CONSTRAINT change_freeze_cluster_fkey FOREIGN KEY(cluster) REFERENCES cluster (name)
     )
     """,
     """
@@ -115,12 +115,13 @@ GRANTS = (
     "GRANT SELECT, INSERT ON audit_event TO wharfinger_app",
     "GRANT SELECT, INSERT, UPDATE ON policy TO wharfinger_app",
     "GRANT USAGE ON SEQUENCE policy_activation_seq TO wharfinger_app",
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON freeze TO wharfinger_app",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON change_freeze TO wharfinger_app",
 )
 
 BACK = (
+    "REVOKE UPDATE (voided_at, void_reason) ON review FROM wharfinger_app",
     "DROP TABLE audit_event",
-    "DROP TABLE freeze",
+    "DROP TABLE change_freeze",
     "DROP SEQUENCE policy_activation_seq",
     "DROP TABLE policy",
     "DROP INDEX exposure_next_deadline_at_idx",
@@ -158,7 +159,6 @@ BACK = (
         DROP COLUMN violations,
         DROP COLUMN judged_at
     """,
-    "REVOKE UPDATE (voided_at, void_reason) ON review FROM wharfinger_app",
 )
 
 

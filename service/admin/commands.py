@@ -77,12 +77,15 @@ def migrate(target: str) -> None:
     The owner's URL stands in WHARFINGER_MIGRATION_DATABASE_URL. Run it in one job, before api and worker.
     """
     from service.admin.migrate import migrate as run
+    from service.admin.shipped import install_policies
 
     url = read_settings().migration_database_url
     if url is None:
         raise click.UsageError("Set WHARFINGER_MIGRATION_DATABASE_URL to the URL of the database's owner.")
     run(url, target)
     click.echo(f"The schema is at {target}.", err=True)
+    if target == "head" and (count := install_policies(url)):
+        click.echo(f"{count} policies hold now, as they ship with this release: GET /v1/policies.", err=True)
 
 
 @click.group()

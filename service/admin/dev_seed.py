@@ -9,10 +9,12 @@ from pathlib import Path
 from service.admin.dev_cluster import NAMESPACES
 from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.ports import Pool
+from service.policies import DEV, shipped
 from service.store.database import open_engine, transactions
 from service.store.identities import Cluster
 from service.wiring import now
 from service.workflow.administer import NamespaceGift, add_team, create_token, put_cluster
+from service.workflow.govern import install
 
 CLUSTER = "dev"
 TOKEN_LIFETIME = timedelta(days=7)
@@ -32,6 +34,7 @@ def seed(url: str) -> dict[str, str]:
     engine = open_engine(url)
     made_at = now()
     with transactions(engine)() as session:
+        install(session, shipped(DEV), made_at)
         put_cluster(session, Cluster(CLUSTER, None, Pool()), made_at)
         for team in NAMESPACES:
             add_team(session, team, [NamespaceGift(CLUSTER, team, "development")], made_at)

@@ -60,7 +60,9 @@ class PendingPointerSchema(RevisionPointerSchema):
 
 class LifetimeSchema(Shown):
     started_at = Instant(allow_none=True, metadata={"description": "First ready, or last renewed."})
-    ends_at = Instant(allow_none=True, metadata={"description": "Suspended then; null: no end, or not yet known."})
+    ends_at = Instant(
+        allow_none=True, metadata={"description": "Suspended then; null: no end, or not yet known."}
+    )
     suspension = Choice("owner", "expired", "forbidden-port", allow_none=True)
 
 
@@ -106,6 +108,10 @@ class RevisionSchema(Shown):
     verdict = Pairs(allow_none=True, metadata={"description": "What the policies said at submit."})
     pending_until = Instant(allow_none=True)
     break_glass = Pairs(allow_none=True)
+
+
+class RevisionListSchema(Shown):
+    items = Items(Nested(RevisionSchema()))
 
 
 class ReviewSchema(Shown):
@@ -248,8 +254,68 @@ class QuotaSchema(Shown):
     clusters = Items(Nested(ClusterQuotaSchema()))
 
 
+class FreezeSchema(Shown):
+    cluster = Text()
+    name = Text()
+    begins_at = Instant()
+    ends_at = Instant()
+    reason = Text()
+
+
+class FreezeListSchema(Shown):
+    items = Items(Nested(FreezeSchema()))
+
+
+class PolicySchema(Shown):
+    name = Text()
+    version = Whole()
+    state = Choice("proposed", "active", "retired")
+    document = Pairs(metadata={"description": "What was written; docs/policies.md tells its shape."})
+    created_by = Nested(ActorSchema())
+    created_at = Instant()
+    reviewed_by = Nested(ActorSchema(), allow_none=True)
+    activated_at = Instant(allow_none=True)
+    retired_at = Instant(allow_none=True)
+
+
+class PolicyListSchema(Shown):
+    items = Items(Nested(PolicySchema()))
+
+
+class ChangedOutcomeSchema(Shown):
+    exposure_id = Text(allow_none=True, metadata={"format": "uuid", "description": "Null: it was refused."})
+    revision = Whole(allow_none=True)
+    metadata = Nested(MetadataRequestSchema())
+    before = Pairs(metadata={"description": "What the active policies say."})
+    after = Pairs(metadata={"description": "What they would say with the draft."})
+
+
+class WhatIfSchema(Shown):
+    requests = Whole(metadata={"description": "How many were tried."})
+    changed = Items(Nested(ChangedOutcomeSchema()))
+
+
+class ExplanationSchema(Shown):
+    revision = Whole()
+    digest = Text()
+    decision = Text()
+    gates = Items(
+        Pairs(metadata={"description": "{gate, result, reason, ...}, in the order they are passed."})
+    )
+
+
 class SubmittedExposureSchema(ExposureSchema):
     warnings = Items(Text(), metadata={"description": "What is allowed and may surprise; also in Warning."})
+    explain = Nested(ExplanationSchema(), metadata={"description": "In a dry run: every gate."})
+    manifest = Pairs(metadata={"description": "In a dry run: the Service that was rendered."})
+
+
+class DifferenceSchema(Shown):
+    revision = Whole()
+    against = Whole(allow_none=True, metadata={"description": "Null: there is nothing to compare with."})
+    changes = Items(Pairs(metadata={"description": "{pointer, before, after}"}))
+    delta = Pairs(allow_none=True, metadata={"description": "Narrowing, equal or widening, field by field."})
+    unified = Text(metadata={"description": "The Services as YAML, as a unified diff."})
 
 
 class ReservationListSchema(Shown):
@@ -276,6 +342,10 @@ class FaultSchema(Shown):
     pointer = Text(metadata={"description": "JSON pointer into the body, as URI fragment (RFC 6901)."})
     detail = Text()
     code = Text()
+
+
+class PolicyCheckSchema(Shown):
+    errors = Items(Nested(FaultSchema()), metadata={"description": "None: it could be proposed."})
 
 
 class ProblemSchema(Schema):

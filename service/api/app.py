@@ -8,15 +8,19 @@ from flask import Flask, Response, g, request
 from flask_smorest import Api  # type: ignore[import-untyped]
 
 from service.api import (
+    changes,
     docs,
     exposures,
+    freezes,
     health,
     metrics,
     node_port_map,
     node_ports,
+    policies,
     problems,
     reservations,
     reviews,
+    revisions,
     teams,
 )
 from service.api.answers import ProblemSchema
@@ -30,6 +34,20 @@ log = logging.getLogger(__name__)
 
 PROBES = frozenset({"health.livez", "health.readyz", "metrics.metrics"})
 """They are called every few seconds and tell nothing: not logged."""
+
+RESOURCES = (
+    exposures,
+    changes,
+    revisions,
+    reviews,
+    policies,
+    node_ports,
+    node_port_map,
+    reservations,
+    freezes,
+    teams,
+)
+"""In the order of the OpenAPI document."""
 
 DESCRIPTION = """\
 Self-service exposure for Kubernetes: teams ask, people approve, a ledger of node ports is kept true.
@@ -113,7 +131,7 @@ def _register_resources(app: Flask) -> dict[str, Any]:
     api.spec.components.security_scheme("bearer", scheme)
     content = {problems.MEDIA_TYPE: {"schema": ProblemSchema()}}
     api.spec.components.response(PROBLEM, {"description": "A problem (RFC 9457).", "content": content})
-    for resource in (exposures, reviews, node_ports, node_port_map, reservations, teams):
+    for resource in RESOURCES:
         api.register_blueprint(resource.blueprint)
     document: dict[str, Any] = api.spec.to_dict()
     del document["components"]["schemas"]["PaginationMetadata"]  # flask-smorest's own way of paging

@@ -11,6 +11,7 @@ from service.api.etags import etag, precondition
 from service.api.exposures import ETAG, WARNING
 from service.api.parsing import loaded, merge_patch
 from service.api.resource import Resource, warning_header
+from service.api.submitted import submitted_document
 from service.domain.allocation import Before, as_asked
 from service.domain.exposure import ExposureRecord
 from service.domain.spec import Document, Spec
@@ -50,7 +51,8 @@ def change_exposure(body: Document, exposure_id: Any) -> tuple[Document, dict[st
     edit = Edit(change, precondition(request.headers.get("If-Match")))
     with transaction() as session:
         made = revise_exposure(session, exposure_id, edit, act(), edge().judge)
-    return _submitted(made)
+        document = submitted_document(session, made)
+    return document, _headers(made)
 
 
 @blueprint.route("/renewals", methods=["POST"])
@@ -65,7 +67,8 @@ def renew(body: Document, exposure_id: Any) -> tuple[Document, dict[str, str]]:
     """
     with transaction() as session:
         made = renew_exposure(session, exposure_id, body["justification"], act(), edge().judge)
-    return _submitted(made)
+        document = submitted_document(session, made)
+    return document, _headers(made)
 
 
 @blueprint.route("/suspend", methods=["POST"])
@@ -119,6 +122,5 @@ def _shown(record: ExposureRecord) -> tuple[Document, dict[str, str]]:
     return exposure_document(record, now), {"ETag": etag(record, now)}
 
 
-def _submitted(made: Submitted) -> tuple[Document, dict[str, str]]:
-    document, headers = _shown(made.record)
-    return document | {"warnings": made.warnings}, headers | warning_header(made.warnings)
+def _headers(made: Submitted) -> dict[str, str]:
+    return {"ETag": etag(made.record, edge().now())} | warning_header(made.warnings)

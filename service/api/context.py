@@ -10,10 +10,11 @@ from uuid import UUID
 
 from flask import current_app, g, request
 
-from service.domain.errors import Malformed
+from service.domain.errors import Malformed, PolicyDenied
 from service.domain.exposure import Principal
 from service.domain.identifiers import uuid7
 from service.workflow.act import Act
+from service.workflow.govern import note_denial
 from service.workflow.judge import Judge
 
 Transaction: TypeAlias = AbstractContextManager[Any]
@@ -44,9 +45,8 @@ def edge() -> Edge:
     return found
 
 
-@contextmanager
-def transaction() -> Iterator[Any]:
-    """Open the one transaction of a request that changes something; a dry run takes everything back.
+def is_dry_run() -> bool:
+    """Return whether the caller only tries.
 
     Raises:
         Malformed: ``dry_run`` is neither true nor false.
@@ -54,10 +54,26 @@ def transaction() -> Iterator[Any]:
     wanted = request.args.get("dry_run", "false")
     if wanted not in ("true", "false"):
         raise Malformed("Query parameter 'dry_run' is true or false.")
-    with edge().transaction() as session:
-        yield session
-        if wanted == "true":
-            session.rollback()
+    return wanted == "true"
+
+
+@contextmanager
+def transaction() -> Iterator[Any]:
+    """Open the one transaction of a request that changes something; a dry run takes everything back.
+
+    What policies refuse leaves nothing but a note of it, in a transaction of its own.
+    """
+    tries = is_dry_run()
+    try:
+        with edge().transaction() as session:
+            yield session
+            if tries:
+                session.rollback()
+    except PolicyDenied as denied:
+        if not tries:
+            with edge().transaction() as session:
+                note_denial(session, denied, act())
+        raise
 
 
 def new_id() -> UUID:

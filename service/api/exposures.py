@@ -6,14 +6,16 @@ import yaml
 from flask import Response, current_app, request
 
 from service.api import answers, schemas
-from service.api.context import act, edge, new_id, principal
-from service.api.documents import event_document, exposure_document, revision_document
+from service.api.context import act, edge, new_id, principal, transaction
+from service.api.documents import event_document, exposure_document
 from service.api.etags import etag, is_known, precondition
 from service.api.paging import page_answer, page_request
 from service.api.resource import Resource, warning_header
+from service.api.submitted import submitted_document
 from service.domain.exposure import Metadata
 from service.domain.spec import Document, Spec
 from service.workflow import read
+from service.workflow.explain import explanation
 from service.workflow.intent import remove
 from service.workflow.submit import submit_exposure
 
@@ -48,18 +50,20 @@ YAML = "application/yaml"
     answers.SubmittedExposureSchema(),
     headers={"Location": LOCATION, "ETag": ETAG, "Warning": WARNING},
 )
+@blueprint.dry_run()
 @blueprint.problems(400, 401, 403, 409, 413, 415)
 def create_exposure(body: Document) -> tuple[Document, dict[str, str]]:
     """Ask for an exposure
 
-    Its first revision is pending until it is reviewed; node ports are held from now on.
+    Its first revision is pending until it is reviewed, unless policies approve it; node ports are held from now
+    on.
     """
     metadata, spec = Metadata(**body["metadata"]), Spec.from_document(body["spec"])
-    with edge().transaction() as session:
-        made = submit_exposure(session, metadata, spec, act(), new_id())
-    record, now = made.record, edge().now()
-    headers = {"Location": f"{blueprint.url_prefix}/{record.exposure.id}", "ETag": etag(record, now)}
-    document = exposure_document(record, now) | {"warnings": made.warnings}
+    with transaction() as session:
+        made = submit_exposure(session, metadata, spec, act(), edge().judge, new_id())
+        document = submitted_document(session, made)
+    record = made.record
+    headers = {"Location": f"{blueprint.url_prefix}/{record.exposure.id}", "ETag": etag(record, edge().now())}
     return document, headers | warning_header(made.warnings)
 
 
@@ -142,10 +146,14 @@ def list_events(query: dict[str, Any], exposure_id: Any) -> tuple[Document, dict
     return page_answer(page, event_document)
 
 
-@blueprint.route("/<uuid:exposure_id>/revisions/<number:number>", methods=["GET"])
-@blueprint.gives(200, answers.RevisionSchema())
+@blueprint.route("/<uuid:exposure_id>/explain", methods=["GET"])
+@blueprint.gives(200, answers.ExplanationSchema())
 @blueprint.problems(401, 404)
-def get_revision(exposure_id: Any, number: int) -> Document:
-    """Read one revision"""
+def explain_exposure(exposure_id: Any) -> Document:
+    """Explain where an exposure stands
+
+    Every gate with its result and reason: policies with their versions, node ports, empty seats and who could
+    fill them, its start, the cluster, its end.
+    """
     with edge().transaction() as session:
-        return revision_document(read.revision(session, exposure_id, number, principal()))
+        return explanation(session, exposure_id, principal(), edge().now())

@@ -1,14 +1,12 @@
 """/v1/policies: the platform's rules, every version of them, and what a draft would have changed."""
 
-
-
 from service.api import answers, schemas
 from service.api.context import act, edge, transaction
 from service.api.resource import Resource
 from service.domain.errors import Fault
 from service.domain.exposure import Opinion
+from service.domain.policy import PolicyVersion
 from service.domain.spec import Document
-from service.store.policies import PolicyVersion
 from service.workflow import govern
 from service.workflow.what_if import Changed, what_if
 
@@ -142,5 +140,3 @@ def _changed(changed: Changed) -> Document:
         "before": changed.before,
         "after": changed.after,
     }
-
-

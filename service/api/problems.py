@@ -23,6 +23,7 @@ EXHAUSTED_RETRY_SECONDS = 60
 STATUSES: Mapping[type[errors.WharfingerError], int] = {
     errors.Malformed: 400,
     errors.Invalid: 422,
+    errors.UnsatisfiablePolicy: 422,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
@@ -42,6 +43,10 @@ TITLES: Mapping[str, str] = {
     "bad-page-token": "The page token does not belong to this list",
     "unauthenticated": "A valid bearer token is needed",
     "forbidden": "You are not allowed to do this",
+    "policy-denied": "The platform's policies refuse it",
+    "unsatisfiable-policy": "The platform's policies ask for people who are not there",
+    "cannot-resume": "Another thing lifts this suspension",
+    "nothing-to-renew": "There is nothing to renew",
     "quota-exceeded": "The team would have more than its quota",
     "self-review": "Who asked cannot decide",
     "not-found": "There is no such thing that you may see",

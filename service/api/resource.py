@@ -13,7 +13,7 @@ from service.api.parsing import StrictParser
 from service.domain.errors import Malformed
 
 View = TypeVar("View", bound=Callable[..., Any])
-TAKES_QUERY = "takes_query"
+TAKES_QUERY, TAKES_DRY_RUN = "takes_query", "takes_dry_run"
 PROBLEM = "Problem"
 """The component of the OpenAPI document that describes every error."""
 
@@ -58,6 +58,23 @@ class Resource(Blueprint):  # type: ignore[misc]
 
         return decorator
 
+    def dry_run(self) -> Callable[[View], View]:
+        """Let a view be tried: it opens its transaction by ``context.transaction``, which takes all back."""
+        parameter = {
+            "in": "query",
+            "name": "dry_run",
+            "description": "true: everything is judged and answered as it would be, and nothing is stored.",
+            "schema": {"type": "boolean", "default": False},
+        }
+        describe = self.doc(parameters=[parameter])
+
+        def decorator(view: View) -> View:
+            described: View = describe(view)
+            setattr(described, TAKES_DRY_RUN, True)
+            return described
+
+        return decorator
+
     def gives(self, status: int, schema: Schema | None = None, **options: Any) -> Callable[[View], View]:
         """Write what the view returns by a schema."""
         decorate: Callable[[View], View] = super().response(status, schema, **options)
@@ -94,8 +111,11 @@ def refuse_stray_query() -> None:
     if "\x00" in request.path:
         raise Malformed("The address has a NUL.")
     view = current_app.view_functions.get(request.endpoint or "")
-    if view is not None and request.args and not getattr(view, TAKES_QUERY, False):
-        raise Malformed(f"There is no query parameter {next(iter(request.args))[:100]!r} here.")
+    if view is None or getattr(view, TAKES_QUERY, False):
+        return
+    stray = [name for name in request.args if name != "dry_run" or not getattr(view, TAKES_DRY_RUN, False)]
+    if stray:
+        raise Malformed(f"There is no query parameter {stray[0][:100]!r} here.")
 
 
 def warning_header(warnings: Iterable[str]) -> dict[str, str]:

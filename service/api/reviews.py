@@ -6,9 +6,9 @@ from service.api import answers, schemas
 from service.api.context import act, edge, new_id, principal, transaction
 from service.api.documents import review_document
 from service.api.resource import Resource
+from service.domain.exposure import Opinion
 from service.domain.spec import Document
 from service.workflow import read
-from service.domain.exposure import Opinion
 from service.workflow.decide import ReviewDraft, review, withdraw_review
 
 blueprint = Resource(

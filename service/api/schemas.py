@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, validate, validates_schema
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, validate, validates_schema
 from marshmallow.fields import Nested
 
 from service.api.fields import (
@@ -173,6 +173,47 @@ class DifferenceQuerySchema(Closed):
         validate=Pattern("base|[1-9][0-9]{0,8}", "revision's number, or base"),
         load_default="base",
         metadata={"description": "Another revision's number; left out: the base."},
+    )
+
+
+class BreakGlassRequestSchema(Closed):
+    digest = Text(required=True, validate=DIGEST)
+    incident = Text(required=True, validate=[validate.Length(1, 200), _not_blank])
+    reason = Text(required=True, validate=[validate.Length(1, 2000), _not_blank])
+    duration = Duration(
+        required=True,
+        validate=validate.Range(max=86_400, error="Break-glass lasts at most 24 hours."),
+        metadata={"description": "Until it has to be reviewed, else it goes: at most 24h."},
+    )
+
+
+class FreezeRequestSchema(Closed):
+    begins_at = Instant(required=True)
+    ends_at = Instant(required=True)
+    reason = Text(required=True, validate=[validate.Length(1, 2000), _not_blank])
+
+
+class PolicyRequestSchema(Schema):
+    """Read by the policies' own reader, which knows its shape and the types of its expressions."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+class PolicyReviewRequestSchema(Closed):
+    verdict = Choice("approve", "reject", required=True)
+    comment = Text(load_default=None, validate=validate.Length(max=2000))
+
+
+class PolicyDraftSchema(Closed):
+    document = Pairs(required=True, metadata={"description": "As in PUT, and with its `name`."})
+
+
+class PolicyWhatIfSchema(PolicyDraftSchema):
+    most = Whole(
+        load_default=200,
+        validate=validate.Range(1, 1000, error="1-1000 requests can be tried."),
+        metadata={"description": "So many of the newest requests are tried."},
     )
 
 

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: seconds inside, ``72h``, ``1h30m``, ``P3D`` or ``PT72H`` outside. Pure."""
+"""Lengths of time: seconds inside, ``72h``, ``1h30m``, ``P3D`` or ``PT72H`` as people write them. Pure."""
 
 import re
 

@@ -99,6 +99,23 @@ class Invalid(WharfingerError):
         return {"errors": [{"pointer": f.pointer, "detail": f.detail, "code": f.code} for f in self.faults]}
 
 
+class UnsatisfiablePolicy(WharfingerError):
+    """A policy asks for people of groups that nobody has ever been in."""
+
+    code = "unsatisfiable-policy"
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        super().__init__(
+            f"The platform's policies ask for reviews of group {', '.join(groups)}, which nobody is in: "
+            "nobody could ever approve this. Tell the platform."
+        )
+        self.groups = tuple(groups)
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {"groups": list(self.groups)}
+
+
 class Unauthenticated(WharfingerError):
     code = "unauthenticated"
 

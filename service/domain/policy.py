@@ -8,6 +8,7 @@ an expression is a value, because whoever decides has to fail closed with it, no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -81,6 +82,21 @@ class Policy:
     def ref(self) -> str:
         """Return ``NAME@VERSION``."""
         return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    """One version of a policy: ``proposed``, ``active`` or ``retired``, and by whom."""
+
+    name: str
+    version: int
+    document: Document
+    state: str
+    created_by: Document
+    created_at: datetime
+    reviewed_by: Document | None
+    activated_at: datetime | None
+    retired_at: datetime | None
 
 
 class Scope(StrEnum):

@@ -182,8 +182,9 @@ def _seconds(reader: _Reader, pointer: str, value: Any) -> int | None:
 
 
 def _count(reader: _Reader, pointer: str, value: Any) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEATS:
-        return value
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if is_whole and 1 <= value <= MOST_SEATS:
+        return int(value)
     reader.fault(pointer, f"This must be a whole number, 1-{MOST_SEATS}.")
     return None
 
@@ -233,7 +234,9 @@ def _lifetime(reader: _Reader, pointer: str, value: Any) -> Lifetime | None:
 
 
 def _params(reader: _Reader, pointer: str, value: Any) -> Document:
-    known = dict.fromkeys(filter(_PARAM.fullmatch, map(str, value)), _param) if isinstance(value, Mapping) else {}
+    known = (
+        dict.fromkeys(filter(_PARAM.fullmatch, map(str, value)), _param) if isinstance(value, Mapping) else {}
+    )
     return reader.closed(pointer, value, known)
 
 

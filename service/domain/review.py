@@ -12,7 +12,6 @@ from service.domain.errors import DigestMismatch, Forbidden, SelfReview
 from service.domain.exposure import Opinion, Principal, PrincipalKind, Review, Revision, Role
 from service.domain.seat import APPROVER, Seat
 
-
 ANYBODY = Seat(APPROVER)
 """What a revision of a release without policies asks for: one approver."""
 

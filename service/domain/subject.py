@@ -45,8 +45,8 @@ class Subject:
     renewal: Renewal | None = None
 
     def place(self) -> str:
-        """Return the environment that counts."""
-        return self.environment or PRODUCTION
+        """Return the environment that counts, in small letters: ``Production`` is production."""
+        return (self.environment or PRODUCTION).lower()
 
     def narrows(self) -> bool:
         """Return whether a change opens nothing that its base has not opened; a renewal opens time."""

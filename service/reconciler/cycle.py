@@ -7,6 +7,7 @@ known to be taken.
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 
 from service.cluster.gateway import Gateway
 from service.domain.errors import Busy, ClusterError, Unavailable
@@ -132,10 +133,13 @@ class Cycle:
         if service is None or record.sync.uid != service.uid:
             return
         ready, addresses = observation.ready_endpoints(service), ingress(service)
-        if (ready, addresses) != (record.sync.ready_endpoints, record.sync.ingress):
-            with self._edge.transaction() as session:
-                now = self._edge.now()
-                sync.record_readiness(session, record.exposure.id, service.uid, now, ready, addresses)
+        if (ready, addresses) == (record.sync.ready_endpoints, record.sync.ingress):
+            return
+        with self._edge.transaction() as session:
+            now = self._edge.now()
+            sync.record_readiness(session, record.exposure.id, service.uid, now, ready, addresses)
+            if ready and record.exposure.clock_started_at is None:  # its lifetime counts from now
+                exposures.note(session, record.exposure.id, clock_started_at=now, next_deadline_at=now)
 
 
 def _wish(record: ExposureRecord, now: datetime) -> Desired | None:

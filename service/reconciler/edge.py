@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.store.database import Transactions
+from service.workflow.judge import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,4 @@ class Edge:
     monotonic: Callable[[], float]
     entropy: Callable[[int], bytes]
     cooling: timedelta
+    judge: Judge

@@ -45,6 +45,7 @@ from service.reconciler.clashes import (
 )
 from service.reconciler.edge import Edge
 from service.reconciler.recording import Failure
+from service.reconciler.refusal import refused
 from service.reconciler.removal import removed
 
 log = logging.getLogger(__name__)
@@ -213,6 +214,8 @@ class Executor:
         """Look again, bind the ports, write down what is tried; None: it must not be sent."""
         now = self._edge.now()
         with self._edge.transaction() as session:
+            if not want.is_live and refused(session, want, now, self._edge.judge):
+                return None
             record = recording.begin(session, want, now, revision=want.revision, **values)
             obstacle = recording.obstacle(session, record, want, now) if record else None
         if obstacle is not None:

@@ -46,9 +46,7 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
         _end(session, want, record, now, cooling)
 
 
-def _end(
-    session: Session, want: Desired, record: ExposureRecord, now: datetime, cooling: timedelta
-) -> None:
+def _end(session: Session, want: Desired, record: ExposureRecord, now: datetime, cooling: timedelta) -> None:
     live = record.newest(Decision.LIVE)
     if live is not None:
         exposures.set_decision(session, live, move(live.decision, Decision.RETIRED, Mover.WORKER), now)

@@ -34,6 +34,4 @@ def call_up(session: Session, epoch: int, now: datetime) -> None:
         .with_for_update(skip_locked=True)
         .cte("stale")
     )
-    session.execute(
-        update(t.exposure).where(exposure.id == stale.c.id).values(next_deadline_at=now)
-    )
+    session.execute(update(t.exposure).where(exposure.id == stale.c.id).values(next_deadline_at=now))

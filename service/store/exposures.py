@@ -155,6 +155,12 @@ def get(session: Session, exposure_id: UUID) -> ExposureRecord | None:
     return records[0] if records else None
 
 
+def of_ids(session: Session, ids: Sequence[UUID]) -> dict[UUID, ExposureRecord]:
+    """Return exposures by their ids."""
+    rows = session.execute(select(t.exposure).where(t.exposure.c.id.in_(ids)))
+    return {r.exposure.id: r for r in _records(session, [exposure_of(row) for row in rows])}
+
+
 def page(
     session: Session,
     equal: Mapping[str, str],
@@ -210,7 +216,7 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
         reviews[row.exposure_id].append(review_of(row))
     clusters = {exposure.metadata.cluster for exposure in exposures}
     freezes: dict[str, list[Freeze]] = defaultdict(list)
-    for row in session.execute(select(t.freeze).where(t.freeze.c.cluster.in_(clusters))):
+    for row in session.execute(select(t.change_freeze).where(t.change_freeze.c.cluster.in_(clusters))):
         freezes[row.cluster].append(freeze_of(row))
     views = {
         row.cluster: ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)

@@ -12,7 +12,7 @@ from service.domain.spec import Document
 from service.store import tables as t
 from service.store.rows import freeze_of
 
-freeze = t.freeze
+freeze = t.change_freeze
 
 
 def put(session: Session, wanted: Freeze, by: Document, now: datetime) -> bool:

@@ -1,7 +1,7 @@
 """Tokens, teams, namespaces and clusters: who may ask, and for where."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, insert, select, text
@@ -30,9 +30,9 @@ class Place:
     ``shared``: other teams have the namespace too.
     """
 
-    cluster: Cluster | None
-    team_is_known: bool
-    is_given: bool
+    cluster: Cluster | None = None
+    team_is_known: bool = False
+    is_given: bool = False
     environment: str | None = None
     shared: bool = False
     view: ClusterView = field(default_factory=ClusterView)
@@ -59,6 +59,19 @@ PLACE = text("""
         LEFT JOIN cluster_view AS view ON view.cluster = cluster.name
 """)
 """One row, whatever there is: each request asks for all of it, so it is one statement."""
+
+
+SEEN_WITHIN = timedelta(days=90)
+APPROVERS = text("""
+    SELECT wanted.name, array_agg(DISTINCT token.person ORDER BY token.person) AS people
+    FROM unnest(CAST(:groups AS text[])) AS wanted (name) JOIN token ON wanted.name = ANY (token.groups)
+    WHERE token.kind = 'person' AND 'approver' = ANY (token.roles) AND token.expires_at > :since
+    GROUP BY wanted.name
+""")
+KNOWN_GROUPS = text("""
+    SELECT wanted.name FROM unnest(CAST(:groups AS text[])) AS wanted (name)
+    WHERE EXISTS (SELECT FROM token WHERE wanted.name = ANY (token.groups))
+""")
 
 
 def add_token(
@@ -92,6 +105,21 @@ def principal_of(session: Session, sha256: str, now: datetime) -> Principal | No
         groups=frozenset(row.groups),
         roles=frozenset(Role(role) for role in row.roles),
     )
+
+
+def approvers(session: Session, groups: frozenset[str], now: datetime) -> dict[str, list[str]]:
+    """Return who could review for each of these groups: people with an approver's token of the last 90 days."""
+    if not groups:
+        return {}
+    facts = {"groups": sorted(groups), "since": now - SEEN_WITHIN}
+    return {row.name: row.people for row in session.execute(APPROVERS, facts)}
+
+
+def unknown_groups(session: Session, groups: frozenset[str]) -> frozenset[str]:
+    """Return those groups that no token ever had."""
+    if not groups:
+        return groups
+    return groups - frozenset(session.scalars(KNOWN_GROUPS, {"groups": sorted(groups)}))
 
 
 def unknown_teams(session: Session, teams: frozenset[str]) -> frozenset[str]:

@@ -11,12 +11,13 @@ from service.store import tables as t
 def requests(session: Session, most: int) -> list[tuple[ExposureRecord, Revision]]:
     """Return the newest revisions with their exposures, the newest first."""
     revision = t.revision.c
-    query = (
-        select(revision.exposure_id, revision.number).order_by(revision.created_at.desc()).limit(most)
-    )
+    query = select(revision.exposure_id, revision.number).order_by(revision.created_at.desc()).limit(most)
     wanted = session.execute(query).all()
     records = exposures.of_ids(session, [row.exposure_id for row in wanted])
     return [
-        (records[row.exposure_id], next(r for r in records[row.exposure_id].revisions if r.number == row.number))
+        (
+            records[row.exposure_id],
+            next(r for r in records[row.exposure_id].revisions if r.number == row.number),
+        )
         for row in wanted
     ]

@@ -1,30 +1,15 @@
 """Policies: every version of each is kept, one of them is active."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from service.domain.policy import PolicyVersion
 from service.domain.spec import Document
 from service.store import tables as t
 
 policy = t.policy.c
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyVersion:
-    """One version of a policy: ``proposed``, ``active`` or ``retired``, and by whom."""
-
-    name: str
-    version: int
-    document: Document
-    state: str
-    created_by: Document
-    created_at: datetime
-    reviewed_by: Document | None
-    activated_at: datetime | None
-    retired_at: datetime | None
 
 
 SHOWN = [policy[name] for name in PolicyVersion.__annotations__]

@@ -247,8 +247,8 @@ policy = Table(
     Index("policy_active_key", "name", unique=True, postgresql_where=text("state = 'active'")),
 )
 
-freeze = Table(
-    "freeze",
+change_freeze = Table(
+    "change_freeze",
     METADATA,
     Column("cluster", Name, ForeignKey("cluster.name"), primary_key=True),
     Column("name", Name, primary_key=True),

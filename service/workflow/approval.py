@@ -83,9 +83,7 @@ def close(
     return record
 
 
-def retire(
-    session: Session, record: ExposureRecord, revision: Revision, act: Act, why: str
-) -> None:
+def retire(session: Session, record: ExposureRecord, revision: Revision, act: Act, why: str) -> None:
     """Take out what came through by break-glass and was not confirmed: a live one goes the way of a removal."""
     tell(session, record, revision, "retired", act, {"reason": why})
     if revision.decision is Decision.APPROVED:

@@ -23,9 +23,7 @@ def comply(session: Session, record: ExposureRecord, act: Act, judge: Judge) -> 
             reasons = judge.denials(session, record, revision)
             if reasons:
                 data = {"reasons": [reason.document() for reason in reasons]}
-                record = close(
-                    session, record, revision, (Decision.INVALIDATED, Mover.POLICY), act, data
-                )
+                record = close(session, record, revision, (Decision.INVALIDATED, Mover.POLICY), act, data)
     live = record.newest(Decision.LIVE)
     found = judge.denials(session, record, live) if live is not None else ()
     violations = [reason.document() for reason in found]

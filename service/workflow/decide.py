@@ -21,6 +21,7 @@ from service.domain.exposure import (
 from service.domain.lifecycle import Mover
 from service.domain.lifetime import is_unreviewed
 from service.domain.review import check_reviewer, folded, missing, seats_of
+from service.domain.spec import Document
 from service.store import exposures, reviews
 from service.workflow.act import Act
 from service.workflow.approval import approve, close, retire, tell
@@ -73,7 +74,7 @@ def review(
     reviews.add(session, record.exposure.id, written)
     counted = tuple(r for r in record.reviews if before is None or r.id != before.id)
     record = replace(record, reviews=(*counted, written))
-    data = {"digest": draft.digest, "comment": draft.comment, "verdict": draft.verdict.value}
+    data: Document = {"digest": draft.digest, "comment": draft.comment, "verdict": draft.verdict.value}
     if draft.verdict is Opinion.REJECT and revision.decision is Decision.PENDING:
         close(session, record, revision, (Decision.REJECTED, Mover.REVIEWER), act, data)
     elif draft.verdict is Opinion.REJECT:
@@ -83,9 +84,7 @@ def review(
     return written
 
 
-def withdraw_review(
-    session: Session, where: tuple[UUID, int], review_id: UUID, act: Act
-) -> None:
+def withdraw_review(session: Session, where: tuple[UUID, int], review_id: UUID, act: Act) -> None:
     """Take one's own review back, while nothing is decided.
 
     Raises:
@@ -102,7 +101,9 @@ def withdraw_review(
     tell(session, record, revision, "review-withdrawn", act, {"review": str(found.id)})
 
 
-def _locked(session: Session, where: tuple[UUID, int], principal: Principal) -> tuple[ExposureRecord, Revision]:
+def _locked(
+    session: Session, where: tuple[UUID, int], principal: Principal
+) -> tuple[ExposureRecord, Revision]:
     exposure_id, number = where
     record = exposures.lock(session, exposure_id)
     check_visible(record, principal)
@@ -167,9 +168,7 @@ def _comment(
     return written
 
 
-def _count(
-    session: Session, record: ExposureRecord, revision: Revision, act: Act, data: dict[str, object]
-) -> None:
+def _count(session: Session, record: ExposureRecord, revision: Revision, act: Act, data: Document) -> None:
     """Approve when every seat is filled, else say what is missing."""
     left = missing(seats_of(revision), record.reviews_of(revision))
     if left:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from service.domain import quota
 from service.domain.allocation import Before, slots
 from service.domain.delta import delta_of
-from service.domain.errors import Fault, Invalid, PolicyDenied
+from service.domain.errors import Fault, Invalid, PolicyDenied, UnsatisfiablePolicy
 from service.domain.exposure import (
     Allocation,
     Decision,
@@ -29,6 +29,7 @@ from service.domain.lifecycle import Mover
 from service.domain.lifetime import PENDING_TTL
 from service.domain.manifest import digest, render
 from service.domain.ports import Pool
+from service.domain.seat import Seat
 from service.domain.spec import ExposureType, Spec
 from service.domain.subject import Renewal, Subject
 from service.domain.verdict import Verdict
@@ -56,6 +57,8 @@ class Draft:
 
     revision: Revision
     verdict: Verdict
+    warnings: tuple[str, ...]
+    epoch: int
 
 
 def check_place(place: identities.Place, metadata: Metadata, spec: Spec, principal: Principal) -> Pool:
@@ -144,9 +147,10 @@ def draft(
         base=base.spec if base else None,
         renewal=standing.renewal,
     )
-    verdict = judge.decide(session, subject)
-    if verdict.denials:
-        raise PolicyDenied(verdict.denials, kept(verdict, act.principal))
+    verdict, epoch = judge.decide(session, subject)
+    if verdict.denied:
+        raise PolicyDenied(verdict.denied, {**subject.variables(), "verdict": verdict.document()})
+    warnings = () if verdict.is_automatic() else _staffed(session, verdict.seats, act)
     revision = Revision(
         exposure_id=exposure.id,
         number=standing.number,
@@ -163,9 +167,28 @@ def draft(
         editors=standing.editors,
         delta=delta.document(),
         verdict=kept(verdict, act.principal),
-        pending_until=act.now + (timedelta(seconds=verdict.pending_ttl) if verdict.pending_ttl else PENDING_TTL),
+        pending_until=act.now
+        + (timedelta(seconds=verdict.pending_ttl) if verdict.pending_ttl else PENDING_TTL),
     )
-    return Draft(revision, verdict)
+    return Draft(revision, verdict, (*verdict.warnings, *warnings), epoch)
+
+
+def _staffed(session: Session, seats: Sequence[Seat], act: Act) -> tuple[str, ...]:
+    """Refuse seats that nobody can ever fill; return a warning for each that nobody can fill now.
+
+    Raises:
+        UnsatisfiablePolicy: a group that nothing knows.
+    """
+    groups = frozenset(seat.group for seat in seats if seat.group)
+    unknown = identities.unknown_groups(session, groups)
+    if unknown:
+        raise UnsatisfiablePolicy(sorted(unknown))
+    people = identities.approvers(session, groups, act.now)
+    return tuple(
+        f"Group {seat.group} has to review it {seat.count} times, and fewer of it were seen in the last 90 days."
+        for seat in seats
+        if seat.group and len({*people.get(seat.group, ())} - {act.principal.person}) < seat.count
+    )
 
 
 def write(
@@ -199,15 +222,15 @@ def write(
         request_id=act.request_id,
         data={"digest": revision.digest, "justification": revision.spec.justification},
     )
-    if made.verdict.auto:
+    if made.verdict.is_automatic():
         record = _approve_by_policy(session, record, made, act)
-    return record, (*made.verdict.warnings, *band_warnings(pool, allocation))
+    return record, (*made.warnings, *band_warnings(pool, allocation))
 
 
 def _approve_by_policy(session: Session, record: ExposureRecord, made: Draft, act: Act) -> ExposureRecord:
     """Record the reviews of the policies that approve by themselves, and what follows."""
     revision = record.revisions[-1]
-    for who in made.verdict.auto:
+    for who in made.verdict.approved_by:
         robot = Principal(PrincipalKind.POLICY, f"policy:{who}")
         review = Review(
             id=uuid5(revision.exposure_id, f"{revision.number}/{who}"),
@@ -219,6 +242,6 @@ def _approve_by_policy(session: Session, record: ExposureRecord, made: Draft, ac
             created_at=act.now,
         )
         reviews.add(session, revision.exposure_id, review)
-    actor = replace(act, principal=Principal(PrincipalKind.POLICY, f"policy:{made.verdict.auto[0]}"))
-    data = {"automatic": list(made.verdict.auto)}
+    actor = replace(act, principal=Principal(PrincipalKind.POLICY, f"policy:{made.verdict.approved_by[0]}"))
+    data = {"automatic": list(made.verdict.approved_by)}
     return approve(session, record, revision, Mover.POLICY, actor, data)

@@ -4,19 +4,23 @@ Only the first policies of all hold at once, because without any nothing can be 
 the past before it holds is in ``what_if``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.domain.errors import AlreadyDecided, Forbidden, Invalid, NotFound, SelfReview
-from service.domain.exposure import Opinion, PrincipalKind, Role
+from service.domain.errors import AlreadyDecided, Forbidden, Invalid, NotFound, PolicyDenied, SelfReview
+from service.domain.exposure import Opinion, Principal, PrincipalKind, Role
+from service.domain.policy import PolicyVersion
 from service.domain.review import folded
 from service.domain.spec import Document
 from service.store import audit, policies
-from service.store.policies import PolicyVersion
 from service.workflow.act import Act
 from service.workflow.judge import Judge
+
+SHIPPED = Principal(PrincipalKind.POLICY, "wharfinger")
+"""Who wrote the policies that ship."""
 
 
 def put_policy(
@@ -60,7 +64,9 @@ def review_policy(
     if act.principal.kind is not PrincipalKind.PERSON:
         raise Forbidden("A service account is nobody's second pair of eyes: only people review.")
     if folded(found.created_by["person"]) == folded(act.principal.person):
-        raise SelfReview(f"{act.principal.person} wrote this version: another administrator has to review it.")
+        raise SelfReview(
+            f"{act.principal.person} wrote this version: another administrator has to review it."
+        )
     if found.state != "proposed":
         raise AlreadyDecided(f"Version {number} of policy {name} is {found.state}.")
     if verdict is Opinion.APPROVE:
@@ -85,6 +91,30 @@ def version(session: Session, name: str, number: int | None = None) -> PolicyVer
         which = f" version {number}" if known else ""
         raise NotFound(f"There is no policy {name!r}{which}.")
     return active[0] if number is None and active else wanted[0]
+
+
+def install(session: Session, documents: Sequence[Document], now: datetime) -> int:
+    """Let shipped policies hold where nobody has written any; return how many do from now on."""
+    policies.lock(session)
+    if policies.versions(session):
+        return 0
+    for document in documents:
+        made = policies.add(session, document["name"], document, SHIPPED.document(), now)
+        policies.activate(session, made.name, made.version, None, now)
+        data = {"policy": made.name, "version": made.version, "reason": "It ships with this release."}
+        audit.append(session, "policy-activated", SHIPPED.document(), now, None, data)
+    return len(documents)
+
+
+def all_versions(session: Session) -> list[PolicyVersion]:
+    """Return every version of every policy, by name, the newest first."""
+    return policies.versions(session)
+
+
+def note_denial(session: Session, denied: PolicyDenied, act: Act) -> None:
+    """Write down what policies refused, with all that they were told."""
+    data = {"reasons": [dict(reason.document()) for reason in denied.reasons], **(denied.verdict or {})}
+    _note(session, "policy-denied", act, data)
 
 
 def check_platform(act: Act) -> None:

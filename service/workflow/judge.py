@@ -1,6 +1,7 @@
 """The platform's policies as the workflow asks them: what holds now, about this request or this reviewer.
 
 Everything that they were told and said is kept with the revision, so that it can be explained and replayed.
+Policies are remembered between requests by their epoch, which grows with each activation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +20,14 @@ from service.domain.exposure import (
     RevisionKind,
     Role,
 )
+from service.domain.gate import UNJUDGED, Reason
 from service.domain.lifetime import clock_start
 from service.domain.policy import Evaluator, Policy
 from service.domain.policy_document import check, parse
 from service.domain.review import seats_of
 from service.domain.spec import Document
 from service.domain.subject import Renewal, Subject, person_of
-from service.domain.verdict import Reason, Verdict, admits, decide, denials
+from service.domain.verdict import Verdict, decide, may_sit
 from service.store import identities, policies
 
 
@@ -34,18 +36,24 @@ class Judge:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
+        self._known: tuple[int, tuple[Policy, ...]] = (0, ())
 
     def check(self, document: Mapping[str, Any]) -> Sequence[Fault]:
         """Return what is wrong with a policy's document, its expressions included."""
         return check(document, self._evaluator)
 
-    def active(self, session: Session) -> list[Policy]:
-        """Return the policies that hold now."""
-        return [parse(found.document | {"name": found.name}, found.version) for found in policies.active(session)]
+    def active(self, session: Session) -> tuple[int, tuple[Policy, ...]]:
+        """Return the policies that hold now, and their epoch; they are read again when that has grown."""
+        epoch = policies.epoch(session)
+        if self._known[0] != epoch:
+            found = policies.active(session)
+            self._known = (epoch, tuple(parse(p.document | {"name": p.name}, p.version) for p in found))
+        return self._known if epoch else (0, ())
 
-    def decide(self, session: Session, subject: Subject) -> Verdict:
-        """Return what the policies that hold now say of a request."""
-        return self.decide_by(self.active(session), subject)
+    def decide(self, session: Session, subject: Subject) -> tuple[Verdict, int]:
+        """Return what the policies that hold now say of a request, and their epoch."""
+        epoch, active = self.active(session)
+        return self.decide_by(active, subject), epoch
 
     def decide_by(self, active: Sequence[Policy], subject: Subject) -> Verdict:
         """Return what some policies say of a request."""
@@ -55,14 +63,14 @@ class Judge:
         """Return the deny rules that match a revision now."""
         metadata = record.exposure.metadata
         place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
-        return denials(self.active(session), subject_of(record, revision, place), self._evaluator)
+        verdict, _ = self.decide(session, subject_of(record, revision, place))
+        return [reason for reason in verdict.denied if reason.policy is not None or reason.code == UNJUDGED]
 
     def seats_for(self, record: ExposureRecord, revision: Revision, reviewer: Principal) -> tuple[str, ...]:
         """Return which seats of a revision somebody could fill, by the claims that came with the review."""
+        subject = subject_of(record, revision, identities.Place())
         return tuple(
-            seat.key
-            for seat in seats_of(revision)
-            if admits(seat, reviewer, record.exposure.metadata, revision.spec, self._evaluator)
+            seat.key for seat in seats_of(revision) if may_sit(seat, reviewer, subject, self._evaluator)
         )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.domain.errors import BadPageToken, NotFound, PortOwner
-from service.domain.exposure import Event, ExposureRecord, PortClaim, Principal, Revision
+from service.domain.exposure import Event, ExposureRecord, PortClaim, Principal, Review, Revision
 from service.domain.history import Tenure
 from service.domain.manifest import with_ports
 from service.domain.reservation import Reservation
@@ -113,6 +113,30 @@ def revision(session: Session, exposure_id: UUID, number: int, principal: Princi
     if found is None:
         raise NotFound(f"Exposure {exposure_id} has no revision {number}.")
     return found
+
+
+def compared(
+    session: Session, exposure_id: UUID, number: int, against: int | None, principal: Principal
+) -> tuple[Revision, Revision | None]:
+    """Return a revision and another one: by its number, or with None the base, if it has one.
+
+    Raises:
+        NotFound: no such exposure for this caller, or no such revision.
+    """
+    found = revision(session, exposure_id, number, principal)
+    wanted = against if against is not None else found.base
+    return found, None if wanted is None else revision(session, exposure_id, wanted, principal)
+
+
+def reviews(session: Session, exposure_id: UUID, number: int, principal: Principal) -> list[Review]:
+    """Return what was said about a revision, oldest first, what counts no more too.
+
+    Raises:
+        NotFound: no such exposure for this caller, or no such revision.
+    """
+    revision(session, exposure_id, number, principal)
+    record = exposure(session, exposure_id, principal)
+    return [review for review in record.reviews if review.revision == number]
 
 
 def manifest(session: Session, exposure_id: UUID, principal: Principal) -> Document:

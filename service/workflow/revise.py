@@ -81,9 +81,7 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
         record = supersede(session, record, pending, act, made.revision.number)
     record, warnings = write(session, record, made, pool, act)
     drop_unneeded(session, record, act.now)
-    exposures.changed(
-        session, exposure_id, generation=made.revision.number, next_deadline_at=act.now
-    )
+    exposures.changed(session, exposure_id, generation=made.revision.number, next_deadline_at=act.now)
     after = exposures.get(session, exposure_id)
     assert after is not None
     return Submitted(after, warnings)

@@ -47,7 +47,7 @@ def what_if(
     if faults:
         raise Invalid(faults)
     draft = parse(document)
-    now = judge.active(session)
+    _, now = judge.active(session)
     then = [*(policy for policy in now if policy.name != draft.name), draft]
     changed, seen = [], 0
     for exposure_id, revision, subject in _requests(session, most):
@@ -66,16 +66,14 @@ def _requests(session: Session, most: int) -> Iterator[tuple[str | None, int | N
     for record, revision in past.requests(session, most):
         metadata = record.exposure.metadata
         if metadata not in places:
-            places[metadata] = identities.place(
-                session, metadata.team, metadata.cluster, metadata.namespace
-            )
+            places[metadata] = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
         yield str(record.exposure.id), revision.number, subject_of(record, revision, places[metadata])
 
 
 def _outcome(verdict: Verdict) -> object:
     """Return what matters of a verdict: whether it is refused, and who has to approve."""
     return (
-        bool(verdict.denials),
-        bool(verdict.auto),
+        bool(verdict.denied),
+        verdict.is_automatic(),
         sorted((seat.group or "", seat.count, seat.filter or "") for seat in verdict.seats),
     )
