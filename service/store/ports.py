@@ -7,6 +7,7 @@ waits, for the requests that are about to take the last ones, and holds no numbe
 crosswise. docs/decisions/0006 has the figures and what was refused.
 
 A cooling number whose time is over is as good as a free one, whether or not anybody has moved its row.
+One that its own team takes back sooner keeps that time in ``cools_until`` until it is bound.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from service.domain.errors import Busy, NodePortTaken, PoolExhausted, PortOwner
 from service.domain.exposure import ClaimState, Metadata, PortClaim
 from service.domain.history import Ending
 from service.store import tables as t
-from service.store.port_history import FREE, ending, freed
+from service.store.port_history import FREE, ending, given_back
 from service.store.rows import claim_of
 from service.store.usage import pool_usage
 
@@ -34,7 +35,9 @@ HOLD = """
     since = CASE WHEN claim.exposure_id = :exposure_id AND claim.state IN ('held', 'bound') THEN claim.since
                  ELSE :now END,
     team = :team, namespace = :namespace, name = :name, exposure_id = :exposure_id, reason = :reason,
-    until = NULL, changed_at = :now
+    until = NULL, changed_at = :now,
+    cools_until = CASE WHEN claim.exposure_id = :exposure_id AND claim.state = 'held' THEN claim.cools_until
+                       WHEN claim.state = 'cooling' AND claim.until > :now THEN claim.until END
 """
 
 TAKE = text(
@@ -238,7 +241,7 @@ def bind(session: Session, exposure_id: UUID, ports: Iterable[int], now: datetim
     statement = (
         update(claim)
         .where(claim.c.cluster == own.c.cluster, claim.c.port == own.c.port)
-        .values(state=ClaimState.BOUND.value, changed_at=now)
+        .values(state=ClaimState.BOUND.value, cools_until=None, changed_at=now)
         .returning(claim.c.port)
     )
     return set(session.scalars(statement))
@@ -247,9 +250,12 @@ def bind(session: Session, exposure_id: UUID, ports: Iterable[int], now: datetim
 def drop_holds(
     session: Session, exposure_id: UUID, now: datetime, keep: Collection[int] = frozenset()
 ) -> list[int]:
-    """Free the ports of an exposure that never became bound, but for some; return them."""
+    """Give the ports of an exposure back that never became bound, but for some; return them.
+
+    They are free, but for those that its team took back while they cooled: these go on cooling.
+    """
     condition = and_(_of(exposure_id, ClaimState.HELD), t.port_claim.c.port.not_in(keep))
-    return sorted(session.scalars(ending(condition, Ending.UNUSED, now, freed(now))))
+    return sorted(session.scalars(ending(condition, Ending.UNUSED, now, given_back(now))))
 
 
 def release(
@@ -274,7 +280,7 @@ def release(
     """
     condition = and_(_of(exposure_id, ClaimState.BOUND), t.port_claim.c.port.not_in(keep))
     values = {"state": ClaimState.COOLING.value, "until": until, "changed_at": now}
-    return sorted(session.scalars(ending(condition, how, now, values)))
+    return sorted(session.scalars(ending(condition, how, now, values, cooling_until=until)))
 
 
 def _of(exposure_id: UUID, state: ClaimState) -> Any:

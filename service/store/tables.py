@@ -216,6 +216,7 @@ port_claim = Table(
     Column("until", Time),
     Column("changed_at", Time, nullable=False),
     Column("since", Time),
+    Column("cools_until", Time),  # of a held number that its team took back while it cooled
     CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
     CheckConstraint("(state IN ('free', 'foreign')) = (exposure_id IS NULL)", name="owner"),
     CheckConstraint(
