@@ -138,10 +138,9 @@ class Ledger(RuleBasedStateMachine):
         for number in own:
             self.rows[number] = replace(self.rows[number], state="bound", cooling=None)
 
-    @rule(exposure=ours, keep=SOME)
-    def release(self, exposure: UUID, keep: frozenset[int]) -> None:
+    @rule(exposure=ours, keep=SOME, how=st.sampled_from([Ending.DROPPED, Ending.RELEASED]))
+    def release(self, exposure: UUID, keep: frozenset[int], how: Ending = Ending.RELEASED) -> None:
         gone, until = self._of(exposure, "bound") - keep, self.now + HOUR
-        how = Ending.DROPPED if keep else Ending.RELEASED
         with self.transaction() as session:
             assert ports.release(session, exposure, keep, until, self.now, how) == sorted(gone)
         for number in gone:
