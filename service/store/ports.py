@@ -97,12 +97,13 @@ def hold(session: Session, taker: Taker, want: Want) -> Held:
                     attempt.rollback()  # gives the numbers and their locks back
         if len(held.stated) + len(held.chosen) == wanted:
             return held
-        missing = wanted - len(held.stated | want.asked.keys())
+        stated = held.stated | want.asked.keys()
+        missing = wanted - len(stated)
         if missing:
             free = _wait_until_decided(session, taker, want.ranges)
-            if free < missing:
+            if len(free - stated) < missing:  # what was just given back is free, and spoken for
                 cluster = taker.metadata.cluster
-                raise PoolExhausted(cluster, missing, pool_usage(session, cluster, free, taker.now))
+                raise PoolExhausted(cluster, missing, pool_usage(session, cluster, len(free), taker.now))
     raise Busy("Others take these node ports just now. Try again in a second.")
 
 
@@ -138,15 +139,15 @@ def _choose(session: Session, taker: Taker, ranges: Sequence[range], count: int)
     return tuple(row.port for row in sorted(rows, key=lambda row: (row.place, row.port)))
 
 
-def _wait_until_decided(session: Session, taker: Taker, ranges: Sequence[range]) -> int:
+def _wait_until_decided(session: Session, taker: Taker, ranges: Sequence[range]) -> frozenset[int]:
     """Wait until the requests that are about to take free numbers have committed or failed; keep no lock.
 
     Returns:
-        How many numbers are free then.
+        The numbers that are free then.
     """
     facts = {"cluster": taker.metadata.cluster, "now": taker.now}
     with session.begin_nested() as waiting:
-        free = len(session.execute(WAIT, facts | _ends(ranges)).all())
+        free = frozenset(session.scalars(WAIT, facts | _ends(ranges)))
         waiting.rollback()
     return free
 
