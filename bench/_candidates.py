@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from service.domain.ports import Pool
-from service.store.ports import CHOOSE
+from service.store.port_statements import CHOOSE
 
 POOL = Pool()
 STATIC, DYNAMIC = POOL.static_band(), POOL.dynamic_band()

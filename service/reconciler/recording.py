@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Revision, RevisionKind, SyncState
+from service.domain.history import Ending
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.manifest import Mark, digest
 from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
@@ -248,7 +249,7 @@ def _release_dropped(
     undone = (Decision.PENDING, Decision.APPROVED)
     wanted = [r for r in record.revisions if r is live or r.decision in undone]
     keep = {number for revision in wanted for number in revision.allocation.numbers()}
-    ports.release(session, record.exposure.id, keep, until, now)
+    ports.release(session, record.exposure.id, keep, until, now, Ending.DROPPED)
 
 
 def tell(session: Session, want: Desired, kind: str, now: datetime, **data: object) -> None:

@@ -141,10 +141,13 @@ def _holder(session: Session, metadata: Metadata) -> UUID | None:
 def lock(session: Session, exposure_id: UUID, *, wait: bool = True) -> ExposureRecord | None:
     """Lock an exposure's row until the transaction ends, then read all of it; None when there is none.
 
+    Its id may be written down meanwhile, as a port's owner: who has ports waits for no exposure.
+
     Raises (through the transaction):
         Busy: somebody else has the lock; at once unless ``wait``.
     """
-    row = select(t.exposure.c.id).where(t.exposure.c.id == exposure_id).with_for_update(nowait=not wait)
+    its = select(t.exposure.c.id).where(t.exposure.c.id == exposure_id)
+    row = its.with_for_update(nowait=not wait, key_share=True)
     return get(session, exposure_id) if session.execute(row).first() else None
 
 

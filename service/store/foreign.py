@@ -56,7 +56,7 @@ IMPORT = text("""
         state = CASE WHEN changed.new_name IS NULL THEN 'free' ELSE 'foreign' END,
         namespace = changed.new_namespace, name = changed.new_name,
         reason = CASE WHEN changed.new_name IS NOT NULL THEN :reason END,
-        team = NULL, exposure_id = NULL, until = NULL, changed_at = :now,
+        team = NULL, exposure_id = NULL, until = NULL, cools_until = NULL, changed_at = :now,
         since = CASE WHEN changed.new_name IS NOT NULL THEN CAST(:now AS timestamptz) END
     FROM changed WHERE claim.cluster = :cluster AND claim.port = changed.port
     RETURNING changed.*
@@ -128,6 +128,7 @@ def yield_to(
         "reason": REASON,
         "team": None,
         "exposure_id": None,
+        "cools_until": None,
         "changed_at": now,
         "since": now,
     }

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from service.domain.policy import PolicyVersion
 from service.domain.spec import Document
 from service.store import tables as t
+from service.store.tables.governance import POLICY_ACTIVATION
 
 policy = t.policy.c
 
@@ -68,7 +69,7 @@ def activate(session: Session, name: str, version: int, by: Document | None, now
             state="active",
             reviewed_by=by,
             activated_at=now,
-            activation=func.nextval("policy_activation_seq"),
+            activation=POLICY_ACTIVATION.next_value(),
         )
     )
 

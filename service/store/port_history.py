@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, Null, case, func, insert, literal, select, update
+from sqlalchemy import CTE, ColumnElement, Null, ScalarSelect, case, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from service.domain.exposure import ClaimState
 from service.domain.history import Ending, Tenure
 from service.domain.spec import Document
 from service.store import tables as t
@@ -33,9 +34,42 @@ COLUMNS = (
 )
 
 
-def freed(now: datetime) -> Document:
-    """Return the columns of a number that nobody has."""
-    return {"state": FREE, **dict.fromkeys(OWNED), "until": None, "since": None, "changed_at": now}
+def given_back(now: datetime) -> Document:
+    """Return the columns of a hold that ends: what the row was when it still cooled, else a free number's.
+
+    Who had it before the hold is read where it was written down when it began to cool, under the same time.
+    """
+    claim = t.port_claim.c
+    cools = claim.cools_until > now
+
+    def before(name: str, told: str | None = None) -> ColumnElement[Any]:
+        return case((cools, func.coalesce(_former(told or name), claim[name])), else_=None)
+
+    return {
+        "state": case((cools, ClaimState.COOLING.value), else_=FREE),
+        **{name: before(name) for name in OWNED},
+        "until": case((cools, claim.cools_until), else_=None),
+        "since": before("since", "began_at"),
+        "changed_at": case((cools, func.coalesce(_former("ended_at"), now)), else_=now),
+        "cools_until": None,
+    }
+
+
+def _former(name: str) -> ScalarSelect[Any]:
+    """Return what the past says of the tenure after which a held number cooled; NULL: nothing."""
+    claim, history = t.port_claim, t.port_history
+    return (
+        select(history.c[name])
+        .where(
+            history.c.cluster == claim.c.cluster,
+            history.c.port == claim.c.port,
+            history.c.cooling_until == claim.c.cools_until,
+        )
+        .order_by(history.c.id.desc())
+        .limit(1)
+        .correlate(claim)
+        .scalar_subquery()
+    )
 
 
 def ending(
@@ -44,6 +78,7 @@ def ending(
     now: datetime,
     values: Mapping[str, Any],
     thief: tuple[str, str] | None = None,
+    cooling_until: datetime | None = None,
 ) -> ReturningUpdate[Any]:
     """Return the statement that ends the tenures of some claims and gives their rows these values.
 
@@ -52,6 +87,7 @@ def ending(
     Args:
         condition: which rows of ``port_claim``.
         thief: namespace and name of the foreign Service that took them.
+        cooling_until: how long they cool from now on.
 
     Returns:
         The numbers.
@@ -62,7 +98,7 @@ def ending(
         update(claim)
         .where(claim.c.cluster == ended.c.cluster, claim.c.port == ended.c.port)
         .values(**values)
-        .add_cte(_kept(ended, how, now, thief, values.get("until")))
+        .add_cte(_kept(ended, how, now, thief, cooling_until))
         .returning(claim.c.port)
     )
 

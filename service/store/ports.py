@@ -7,6 +7,7 @@ waits, for the requests that are about to take the last ones, and holds no numbe
 crosswise. docs/decisions/0006 has the figures and what was refused.
 
 A cooling number whose time is over is as good as a free one, whether or not anybody has moved its row.
+One that its own team takes back sooner keeps that time in ``cools_until`` until it is bound.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,87 +16,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select, text, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from service.domain.errors import Busy, NodePortTaken, PoolExhausted, PortOwner
 from service.domain.exposure import ClaimState, Metadata, PortClaim
 from service.domain.history import Ending
 from service.store import tables as t
-from service.store.port_history import FREE, ending, freed
+from service.store.port_history import FREE, ending, given_back
+from service.store.port_statements import CHOOSE, TAKE, WAIT
 from service.store.rows import claim_of
 from service.store.usage import pool_usage
 
 ATTEMPTS = 8
 """How often a take is repeated when somebody else freed or took the numbers in between."""
-
-HOLD = """
-    state = CASE WHEN claim.exposure_id = :exposure_id AND claim.state = 'bound' THEN 'bound' ELSE 'held' END,
-    since = CASE WHEN claim.exposure_id = :exposure_id AND claim.state IN ('held', 'bound') THEN claim.since
-                 ELSE :now END,
-    team = :team, namespace = :namespace, name = :name, exposure_id = :exposure_id, reason = :reason,
-    until = NULL, changed_at = :now
-"""
-
-TAKE = text(
-    """
-    WITH open AS MATERIALIZED (
-        SELECT port FROM port_claim
-        WHERE cluster = :cluster AND port = ANY(CAST(:numbers AS integer[]))
-            AND (state = 'free'
-                OR state = 'cooling' AND (until <= :now OR team = :team)
-                OR state IN ('held', 'bound') AND exposure_id = :exposure_id)
-        ORDER BY port FOR UPDATE
-    )
-    UPDATE port_claim AS claim SET <hold>
-    FROM open WHERE claim.cluster = :cluster AND claim.port = open.port
-    RETURNING claim.port
-    """.replace("<hold>", HOLD)
-)
-"""Take those of some numbers that may be had; wait for each of them, ascending."""
-
-CHOOSE = text(
-    """
-    WITH picked AS MATERIALIZED (
-        SELECT open.port, wanted.place
-        FROM unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[]))
-                WITH ORDINALITY AS wanted (first, last, place)
-            CROSS JOIN LATERAL (
-                SELECT port FROM (
-                    SELECT port FROM port_claim
-                    WHERE cluster = :cluster AND state = 'free' AND port BETWEEN wanted.first AND wanted.last
-                    ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
-                ) AS free
-                UNION ALL
-                SELECT port FROM (
-                    SELECT port FROM port_claim
-                    WHERE cluster = :cluster AND state = 'cooling' AND until <= :now
-                        AND port BETWEEN wanted.first AND wanted.last
-                    ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
-                ) AS cooled
-            ) AS open
-        LIMIT :count
-    )
-    UPDATE port_claim AS claim SET <hold>
-    FROM picked WHERE claim.cluster = :cluster AND claim.port = picked.port
-    RETURNING claim.port, picked.place
-    """.replace("<hold>", HOLD)
-)
-"""Take the first numbers of some ranges that are free and that nobody is about to take; wait for none.
-
-The ranges are looked at in their order and no further than needed: LIMIT stops the nested loop.
-"""
-
-WAIT = text("""
-    SELECT claim.port
-    FROM port_claim AS claim
-        JOIN unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[])) AS wanted (first, last)
-            ON claim.port BETWEEN wanted.first AND wanted.last
-    WHERE claim.cluster = :cluster
-        AND (claim.state = 'free' OR claim.state = 'cooling' AND claim.until <= :now)
-    ORDER BY claim.port FOR SHARE OF claim
-""")
-"""Wait until every number that looks free is decided; return those that still are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +97,13 @@ def hold(session: Session, taker: Taker, want: Want) -> Held:
                     attempt.rollback()  # gives the numbers and their locks back
         if len(held.stated) + len(held.chosen) == wanted:
             return held
-        missing = wanted - len(held.stated | want.asked.keys())
+        stated = held.stated | want.asked.keys()
+        missing = wanted - len(stated)
         if missing:
             free = _wait_until_decided(session, taker, want.ranges)
-            if free < missing:
+            if len(free - stated) < missing:  # what was just given back is free, and spoken for
                 cluster = taker.metadata.cluster
-                raise PoolExhausted(cluster, missing, pool_usage(session, cluster, free, taker.now))
+                raise PoolExhausted(cluster, missing, pool_usage(session, cluster, len(free), taker.now))
     raise Busy("Others take these node ports just now. Try again in a second.")
 
 
@@ -204,15 +139,15 @@ def _choose(session: Session, taker: Taker, ranges: Sequence[range], count: int)
     return tuple(row.port for row in sorted(rows, key=lambda row: (row.place, row.port)))
 
 
-def _wait_until_decided(session: Session, taker: Taker, ranges: Sequence[range]) -> int:
+def _wait_until_decided(session: Session, taker: Taker, ranges: Sequence[range]) -> frozenset[int]:
     """Wait until the requests that are about to take free numbers have committed or failed; keep no lock.
 
     Returns:
-        How many numbers are free then.
+        The numbers that are free then.
     """
     facts = {"cluster": taker.metadata.cluster, "now": taker.now}
     with session.begin_nested() as waiting:
-        free = len(session.execute(WAIT, facts | _ends(ranges)).all())
+        free = frozenset(session.scalars(WAIT, facts | _ends(ranges)))
         waiting.rollback()
     return free
 
@@ -238,7 +173,7 @@ def bind(session: Session, exposure_id: UUID, ports: Iterable[int], now: datetim
     statement = (
         update(claim)
         .where(claim.c.cluster == own.c.cluster, claim.c.port == own.c.port)
-        .values(state=ClaimState.BOUND.value, changed_at=now)
+        .values(state=ClaimState.BOUND.value, cools_until=None, changed_at=now)
         .returning(claim.c.port)
     )
     return set(session.scalars(statement))
@@ -247,9 +182,12 @@ def bind(session: Session, exposure_id: UUID, ports: Iterable[int], now: datetim
 def drop_holds(
     session: Session, exposure_id: UUID, now: datetime, keep: Collection[int] = frozenset()
 ) -> list[int]:
-    """Free the ports of an exposure that never became bound, but for some; return them."""
+    """Give the ports of an exposure back that never became bound, but for some; return them.
+
+    They are free, but for those that its team took back while they cooled: these go on cooling.
+    """
     condition = and_(_of(exposure_id, ClaimState.HELD), t.port_claim.c.port.not_in(keep))
-    return sorted(session.scalars(ending(condition, Ending.UNUSED, now, freed(now))))
+    return sorted(session.scalars(ending(condition, Ending.UNUSED, now, given_back(now))))
 
 
 def release(
@@ -274,7 +212,7 @@ def release(
     """
     condition = and_(_of(exposure_id, ClaimState.BOUND), t.port_claim.c.port.not_in(keep))
     values = {"state": ClaimState.COOLING.value, "until": until, "changed_at": now}
-    return sorted(session.scalars(ending(condition, how, now, values)))
+    return sorted(session.scalars(ending(condition, how, now, values, cooling_until=until)))
 
 
 def _of(exposure_id: UUID, state: ClaimState) -> Any:

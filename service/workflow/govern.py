@@ -113,7 +113,7 @@ def all_versions(session: Session) -> list[PolicyVersion]:
 
 def note_denial(session: Session, denied: PolicyDenied, act: Act) -> None:
     """Write down what policies refused, with all that they were told."""
-    data = {"reasons": [dict(reason.document()) for reason in denied.reasons], **(denied.verdict or {})}
+    data = {"reasons": [dict(reason.document()) for reason in denied.reasons], **(denied.subject or {})}
     _note(session, "policy-denied", act, data)
 
 

@@ -8,7 +8,7 @@ may still have, and every tenure that ended is in the history.
 import os
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -59,12 +59,16 @@ IDS = (UUID(int=number) for number in count(1))
 
 @dataclass(frozen=True)
 class Row:
-    """What the model knows of a number that somebody has: an exposure, or a foreign Service by its name."""
+    """What the model knows of a number that somebody has: an exposure, or a foreign Service by its name.
+
+    ``cooling`` is what a held number was before, when its team took it back.
+    """
 
     state: str
     owner: UUID | str
     until: datetime | None = None
     since: datetime = NOON
+    cooling: "Row | None" = field(default=None, compare=False)  # no reader is told of it
 
 
 class Ledger(RuleBasedStateMachine):
@@ -118,7 +122,11 @@ class Ledger(RuleBasedStateMachine):
         gone = self._of(exposure, "held")
         with self.transaction() as session:
             assert ports.drop_holds(session, exposure, self.now) == sorted(gone)
+        before = {number: self.rows[number].cooling for number in gone}
         self._end(gone, Ending.UNUSED)
+        for number, row in before.items():
+            if row is not None and row.until is not None and row.until > self.now:
+                self.rows[number] = row
 
     # What the worker does.
 
@@ -128,12 +136,11 @@ class Ledger(RuleBasedStateMachine):
         with self.transaction() as session:
             assert ports.bind(session, exposure, own | some, self.now) == own
         for number in own:
-            self.rows[number] = replace(self.rows[number], state="bound")
+            self.rows[number] = replace(self.rows[number], state="bound", cooling=None)
 
-    @rule(exposure=ours, keep=SOME)
-    def release(self, exposure: UUID, keep: frozenset[int]) -> None:
+    @rule(exposure=ours, keep=SOME, how=st.sampled_from([Ending.DROPPED, Ending.RELEASED]))
+    def release(self, exposure: UUID, keep: frozenset[int], how: Ending = Ending.RELEASED) -> None:
         gone, until = self._of(exposure, "bound") - keep, self.now + HOUR
-        how = Ending.DROPPED if keep else Ending.RELEASED
         with self.transaction() as session:
             assert ports.release(session, exposure, keep, until, self.now, how) == sorted(gone)
         for number in gone:
@@ -144,6 +151,14 @@ class Ledger(RuleBasedStateMachine):
     def come_and_go(self, exposure: UUID) -> None:
         self.bind(exposure, frozenset())
         self.release(exposure, frozenset())
+
+    @rule(exposure=ours)
+    def take_back_in_vain(self, exposure: UUID) -> None:
+        """Let an exposure's ports cool, ask for one by another exposure of its team, and withdraw."""
+        self.come_and_go(exposure)
+        cooling, another = self._of(exposure, "cooling"), next(IDS)
+        if cooling and self._hold(another, self.teams[exposure], {min(cooling)}, 0):
+            self.withdraw(another)
 
     @rule(name=st.sampled_from(["dns", "proxy"]), places=st.sets(st.integers(0, 50), max_size=4))
     def steal(self, name: str, places: set[int]) -> None:
@@ -299,7 +314,7 @@ class Ledger(RuleBasedStateMachine):
         for number in {*asked, *held.chosen}:
             row = self.rows.get(number)
             if row is None or row.owner != exposure or row.state == "cooling":
-                self.rows[number] = Row("held", exposure, since=self.now)
+                self.rows[number] = Row("held", exposure, since=self.now, cooling=row)
         return True
 
     def _take(self, session: Session, taker: ports.Taker, want: ports.Want) -> ports.Held:

@@ -219,6 +219,16 @@ def test_several_ports_are_had_together_or_not_at_all(world: World) -> None:
         assert [claim.port for claim in ports.page(session, "dev", 0, 9, world.now())] == [30001]
 
 
+@pytest.mark.parametrize("stated", [{"asked": {30001: "#/a"}, "count": 1}, {"earlier": {30001}, "count": 2}])
+def test_a_stated_number_is_not_counted_once_more_among_those_that_are_left(
+    world: World, stated: dict[str, Any]
+) -> None:
+    mine = submit(world.ann, "team-a", "one", 30000)
+    want = ports.Want(**stated, ranges=[range(30000, 30002)])
+    with pytest.raises(PoolExhausted, match="no 1 free"), world.transaction() as session:
+        ports.hold(session, taker_of(mine, "team-a", world.now()), want)
+
+
 def test_a_full_pool_says_who_has_it_and_when_the_next_port_is_free(world: World, clock) -> None:
     mine = submit(world.ann, "team-a", "big", *[None] * 30)
     submit(world.ben, "team-b", "small", *[None] * 9)

@@ -10,7 +10,7 @@ from service.domain.errors import ClusterAway
 from service.domain.exposure import Allocation, Decision, NodePort, PortOrigin
 from service.domain.manifest import digest, render
 from service.domain.spec import ExposureType, ServicePort
-from service.store import tables
+from service.store import port_history, tables
 from tests.conftest import Clock
 from tests.integration.reconciler_world import COOLING, PORT, SteppingWorld, Story
 from tests.postgres import Database
@@ -55,6 +55,12 @@ def inner(story: Story, world: SteppingWorld) -> dict[str, Any]:
     return {"type": ExposureType.CLUSTER_IP, "ports": ports}
 
 
+def ending(world: SteppingWorld, port: int) -> str:
+    """Return how the last tenure of a number ended."""
+    with world.transaction() as session:
+        return port_history.of_port(session, "dev", port, 1)[0].ending.value
+
+
 def test_a_port_that_an_edit_drops_cools_and_the_other_stays(world: SteppingWorld) -> None:
     story = world.live(ports=TWO)
     revise(world, story, ports=one_port(story, world))
@@ -73,6 +79,22 @@ def test_from_node_port_to_cluster_ip_every_port_cools(world: SteppingWorld) -> 
     assert "nodePort" not in world.service(story)["spec"]["ports"][0]
     assert (world.claimed(PORT), world.claimed(30008)) == ("cooling", "cooling")
     assert story.status()["live"]["revision"] == 2
+
+
+def test_the_history_tells_what_an_edit_dropped_from_what_a_removal_released(world: SteppingWorld) -> None:
+    story = world.live(ports=TWO)
+    revise(world, story, ports=one_port(story, world))
+    world.cycle()
+    story.delete()
+    world.cycle()
+    assert (ending(world, 30008), ending(world, PORT)) == ("dropped", "released")
+
+
+def test_the_history_says_dropped_too_when_an_edit_keeps_no_port(world: SteppingWorld) -> None:
+    story = world.live(ports=TWO)
+    revise(world, story, **inner(story, world))
+    world.cycle()
+    assert (ending(world, PORT), ending(world, 30008)) == ("dropped", "dropped")
 
 
 def test_while_the_change_is_not_known_to_be_done_nothing_cools(world: SteppingWorld) -> None:

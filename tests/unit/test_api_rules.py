@@ -72,6 +72,13 @@ def test_only_tcp_and_udp_share_a_node_port(protocols):
     assert pointers(a_spec(*ports)) == ["#/spec/ports/1/node_port"]
 
 
+@pytest.mark.parametrize(("udp_port", "faulty"), [(53, []), (54, ["#/spec/ports/1/node_port"])])
+def test_tcp_and_udp_share_a_node_port_when_their_service_port_is_equal(udp_port, faulty):
+    tcp = a_port(name="tcp", port=53, protocol="TCP", node_port=30000)
+    udp = a_port(name="udp", port=udp_port, protocol="UDP", node_port=30000)
+    assert pointers(a_spec(tcp, udp)) == faulty
+
+
 def test_three_ports_never_share_a_node_port():
     ports = (a_port(name=p.lower(), protocol=p, node_port=30000) for p in ("TCP", "UDP", "SCTP"))
     assert pointers(a_spec(*ports)) == ["#/spec/ports/1/node_port", "#/spec/ports/2/node_port"]

@@ -57,6 +57,11 @@ def test_a_file_may_hold_the_url(monkeypatch: pytest.MonkeyPatch, tmp_path) -> N
     assert settings.database_url == "postgresql+psycopg://db/wharfinger"
 
 
+def test_a_released_port_cools_for_a_day_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().cooling_hours == 24
+    assert read_with(monkeypatch, COOLING_HOURS="0.5").cooling_hours == 0.5
+
+
 def test_nothing_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read_with(monkeypatch)
     assert settings.database_url is None

@@ -1,0 +1,76 @@
+"""The statements that take node ports; ``store.ports`` says who waits for whom, and why none waits crosswise.
+
+A take is one round trip: it locks the rows that may be had, and gives them their new owner.
+"""
+
+from sqlalchemy import text
+
+HOLD = """
+    state = CASE WHEN claim.exposure_id = :exposure_id AND claim.state = 'bound' THEN 'bound' ELSE 'held' END,
+    since = CASE WHEN claim.exposure_id = :exposure_id AND claim.state IN ('held', 'bound') THEN claim.since
+                 ELSE :now END,
+    team = :team, namespace = :namespace, name = :name, exposure_id = :exposure_id, reason = :reason,
+    until = NULL, changed_at = :now,
+    cools_until = CASE WHEN claim.exposure_id = :exposure_id AND claim.state = 'held' THEN claim.cools_until
+                       WHEN claim.state = 'cooling' AND claim.until > :now THEN claim.until END
+"""
+
+TAKE = text(
+    """
+    WITH open AS MATERIALIZED (
+        SELECT port FROM port_claim
+        WHERE cluster = :cluster AND port = ANY(CAST(:numbers AS integer[]))
+            AND (state = 'free'
+                OR state = 'cooling' AND (until <= :now OR team = :team)
+                OR state IN ('held', 'bound') AND exposure_id = :exposure_id)
+        ORDER BY port FOR UPDATE
+    )
+    UPDATE port_claim AS claim SET <hold>
+    FROM open WHERE claim.cluster = :cluster AND claim.port = open.port
+    RETURNING claim.port
+    """.replace("<hold>", HOLD)
+)
+"""Take those of some numbers that may be had; wait for each of them, ascending."""
+
+CHOOSE = text(
+    """
+    WITH picked AS MATERIALIZED (
+        SELECT open.port, wanted.place
+        FROM unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[]))
+                WITH ORDINALITY AS wanted (first, last, place)
+            CROSS JOIN LATERAL (
+                SELECT port FROM (
+                    SELECT port FROM port_claim
+                    WHERE cluster = :cluster AND state = 'free' AND port BETWEEN wanted.first AND wanted.last
+                    ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
+                ) AS free
+                UNION ALL
+                SELECT port FROM (
+                    SELECT port FROM port_claim
+                    WHERE cluster = :cluster AND state = 'cooling' AND until <= :now
+                        AND port BETWEEN wanted.first AND wanted.last
+                    ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
+                ) AS cooled
+            ) AS open
+        LIMIT :count
+    )
+    UPDATE port_claim AS claim SET <hold>
+    FROM picked WHERE claim.cluster = :cluster AND claim.port = picked.port
+    RETURNING claim.port, picked.place
+    """.replace("<hold>", HOLD)
+)
+"""Take the first numbers of some ranges that are free and that nobody is about to take; wait for none.
+
+The ranges are looked at in their order and no further than needed: LIMIT stops the nested loop.
+"""
+
+WAIT = text("""
+    SELECT claim.port
+    FROM port_claim AS claim
+        JOIN unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[])) AS wanted (first, last)
+            ON claim.port BETWEEN wanted.first AND wanted.last
+    WHERE claim.cluster = :cluster
+        AND (claim.state = 'free' OR claim.state = 'cooling' AND claim.until <= :now)
+    ORDER BY claim.port FOR SHARE OF claim
+""")
+"""Wait until every number that looks free is decided; return those that still are."""

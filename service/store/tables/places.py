@@ -1,0 +1,98 @@
+"""Teams, clusters and who may ask: the tables of ``store/identities``."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from service.store.tables.base import METADATA, Name, Time, one_of
+
+cluster = Table(
+    "cluster",
+    METADATA,
+    Column("name", Name, primary_key=True),
+    Column("context", Text),
+    Column("first_port", Integer, nullable=False),
+    Column("last_port", Integer, nullable=False),
+    Column("created_at", Time, nullable=False),
+    CheckConstraint("1 <= first_port AND first_port <= last_port AND last_port <= 65535", name="range"),
+)
+
+
+cluster_view = Table(
+    "cluster_view",
+    METADATA,
+    Column("cluster", Name, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
+    Column("node_addresses", ARRAY(Text), nullable=False),
+    Column("seen_at", Time),
+    Column("problem", Text),
+    Column("change_count", BigInteger, nullable=False),
+)
+
+
+team = Table(
+    "team",
+    METADATA,
+    Column("name", Name, primary_key=True),
+    Column("created_at", Time, nullable=False),
+)
+
+
+namespace = Table(
+    "namespace",
+    METADATA,
+    Column("cluster", Name, ForeignKey("cluster.name"), primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("environment", Text),
+)
+
+
+team_namespace = Table(
+    "team_namespace",
+    METADATA,
+    Column("team", Name, ForeignKey("team.name"), primary_key=True),
+    Column("cluster", Name, primary_key=True),
+    Column("namespace", Name, primary_key=True),
+    ForeignKeyConstraint(["cluster", "namespace"], ["namespace.cluster", "namespace.name"]),
+)
+
+
+token = Table(
+    "token",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("teams", ARRAY(Text), nullable=False),
+    Column("groups", ARRAY(Text), nullable=False),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    UniqueConstraint("sha256"),
+    one_of("kind", "person", "service_account"),
+)
+
+
+quota = Table(
+    "quota",
+    METADATA,
+    Column("team", Name, ForeignKey("team.name"), primary_key=True),
+    Column("cluster", Name, ForeignKey("cluster.name"), primary_key=True),
+    Column("exposures", Integer),
+    Column("node_ports", Integer),
+    Column("load_balancers", Integer),
+    Column("longest_lifetime", BigInteger),
+    CheckConstraint(
+        "exposures >= 0 AND node_ports >= 0 AND load_balancers >= 0 AND longest_lifetime > 0", name="limits"
+    ),
+)
