@@ -161,7 +161,6 @@ def make_desired(**fields: Any) -> Desired:
         "revision": 1,
         "digest": make_revision().digest,
         "manifest": make_manifest(),
-        "not_before": None,
         "sync_state": SyncState.IN_SYNC,
         "sync_revision": 1,
         "is_live": True,

@@ -254,47 +254,6 @@ class QuotaSchema(Shown):
     clusters = Items(Nested(ClusterQuotaSchema()))
 
 
-class FreezeSchema(Shown):
-    cluster = Text()
-    name = Text()
-    begins_at = Instant()
-    ends_at = Instant()
-    reason = Text()
-
-
-class FreezeListSchema(Shown):
-    items = Items(Nested(FreezeSchema()))
-
-
-class PolicySchema(Shown):
-    name = Text()
-    version = Whole()
-    state = Choice("proposed", "active", "retired")
-    document = Pairs(metadata={"description": "What was written; docs/policies.md tells its shape."})
-    created_by = Nested(ActorSchema())
-    created_at = Instant()
-    reviewed_by = Nested(ActorSchema(), allow_none=True)
-    activated_at = Instant(allow_none=True)
-    retired_at = Instant(allow_none=True)
-
-
-class PolicyListSchema(Shown):
-    items = Items(Nested(PolicySchema()))
-
-
-class ChangedOutcomeSchema(Shown):
-    exposure_id = Text(allow_none=True, metadata={"format": "uuid", "description": "Null: it was refused."})
-    revision = Whole(allow_none=True)
-    metadata = Nested(MetadataRequestSchema())
-    before = Pairs(metadata={"description": "What the active policies say."})
-    after = Pairs(metadata={"description": "What they would say with the draft."})
-
-
-class WhatIfSchema(Shown):
-    requests = Whole(metadata={"description": "How many were tried."})
-    changed = Items(Nested(ChangedOutcomeSchema()))
-
-
 class ExplanationSchema(Shown):
     revision = Whole()
     digest = Text()
@@ -342,10 +301,6 @@ class FaultSchema(Shown):
     pointer = Text(metadata={"description": "JSON pointer into the body, as URI fragment (RFC 6901)."})
     detail = Text()
     code = Text()
-
-
-class PolicyCheckSchema(Shown):
-    errors = Items(Nested(FaultSchema()), metadata={"description": "None: it could be proposed."})
 
 
 class ProblemSchema(Schema):

@@ -2,7 +2,8 @@
 
 from dataclasses import asdict
 
-from service.api import answers, schemas
+from service.api import governance_answers as answers
+from service.api import schemas
 from service.api.context import act, edge, transaction
 from service.api.resource import Resource
 from service.domain.freeze import Freeze

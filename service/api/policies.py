@@ -1,6 +1,7 @@
 """/v1/policies: the platform's rules, every version of them, and what a draft would have changed."""
 
-from service.api import answers, schemas
+from service.api import governance_answers as answers
+from service.api import schemas
 from service.api.context import act, edge, transaction
 from service.api.resource import Resource
 from service.domain.errors import Fault

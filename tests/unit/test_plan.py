@@ -24,7 +24,6 @@ from service.domain.plan import (
 )
 from service.domain.spec import Document, ExposureType
 from tests.builders import (
-    EARLIER,
     LATER,
     NOON,
     REF,
@@ -123,15 +122,6 @@ def test_a_cluster_that_has_it_while_the_ledger_says_otherwise_is_confirmed(unse
     assert plan_one(make_desired(**unsettled), make_observed()) == [Confirm(REF, "applied")]
 
 
-def test_nothing_is_sent_before_its_time() -> None:
-    assert plan_one(make_wish(not_before=LATER), None) == []
-
-
-@pytest.mark.parametrize("due", [NOON, EARLIER], ids=["now", "earlier"])
-def test_it_is_sent_when_its_time_has_come(due: Any) -> None:
-    assert plan_one(make_wish(not_before=due), None) == [Create(REF, "missing")]
-
-
 DYING = {"deletionTimestamp": "2030-01-01T11:59:59Z"}
 
 
@@ -179,8 +169,18 @@ def test_removal_never_touches_who_took_the_name_since() -> None:
     assert plan_one(make_removal(), make_foreign()) == [Settle(REF, "gone")]
 
 
-def test_a_removal_does_not_wait_for_its_time() -> None:
-    assert plan_one(make_removal(not_before=LATER), make_observed()) == [Delete(REF, "withdrawn")]
+def test_a_suspension_takes_the_service_out() -> None:
+    assert plan_one(make_removal(is_suspended=True), make_observed()) == [Delete(REF, "suspended")]
+
+
+def test_a_suspension_is_settled_once() -> None:
+    down = make_removal(is_suspended=True, sync_state=SyncState.REMOVED, uid=None)
+    assert plan_one(down, None) == []
+
+
+def test_a_suspension_waits_for_a_create_that_may_arrive() -> None:
+    lost = make_removal(is_suspended=True, sync_state=SyncState.NONE, uid=None, create_tokens=(TOKEN,))
+    assert plan_one(lost, None) == [Settle(REF, "gone")]
 
 
 def test_a_create_that_arrived_after_the_withdrawal_is_deleted() -> None:

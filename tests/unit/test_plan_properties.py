@@ -45,7 +45,6 @@ wishes = st.builds(
     make_desired,
     revision=st.sampled_from([1, 2]),
     manifest=st.sampled_from(MANIFESTS),
-    not_before=st.sampled_from(TIMES),
     sync_state=st.sampled_from(SyncState),
     sync_revision=st.sampled_from([None, 1, 2]),
     is_live=st.booleans(),
@@ -184,8 +183,7 @@ def test_a_plan_that_is_carried_out_comes_to_rest(
 
     assert actions == []
     for ref, want in desired.items():
-        early = want.not_before is not None and want.not_before > NOON
-        if want.manifest is None or early or want.rests(NOON):
+        if want.manifest is None or want.rests(NOON):
             continue
         have = observed[ref]
         if want.owns(have) and not have.terminating:

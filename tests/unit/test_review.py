@@ -1,13 +1,24 @@
 """Who may review whose request: persons are compared, tokens never."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from service.domain.errors import DigestMismatch, Forbidden, SelfReview
-from service.domain.exposure import Decision, Principal, PrincipalKind, Revision, Role
-from service.domain.review import check_reviewer
-from tests.builders import make_principal, make_revision
+from service.domain.exposure import (
+    Decision,
+    Opinion,
+    Principal,
+    PrincipalKind,
+    Review,
+    Revision,
+    Role,
+)
+from service.domain.review import check_reviewer, missing
+from service.domain.seat import Seat
+from tests.builders import NOON, make_principal, make_revision
 
 OTHER_DIGEST = "sha256:" + "0" * 64
 
@@ -47,7 +58,7 @@ def test_an_approver_reviews_what_somebody_else_asked_for() -> None:
 def test_who_asked_cannot_review(reviewer: Principal) -> None:
     revision = asked_by("ann")
 
-    with pytest.raises(SelfReview, match="asked for this revision: somebody else has to review it"):
+    with pytest.raises(SelfReview, match="somebody else has to review it"):
         check_reviewer(reviewer, revision, revision.digest)
 
 
@@ -101,3 +112,52 @@ def test_a_review_of_something_else_is_refused_with_what_is_there() -> None:
 def test_who_may_not_review_does_not_learn_the_digest() -> None:
     with pytest.raises(SelfReview):
         check_reviewer(make_principal("ann"), asked_by("ann"), OTHER_DIGEST)
+
+
+def test_who_edited_what_is_still_open_cannot_review() -> None:
+    revision = replace(asked_by("ann"), editors=("ben",))
+
+    with pytest.raises(SelfReview):
+        check_reviewer(make_principal("BEN"), revision, revision.digest)
+
+
+def review_by(person: str, *seats: str, verdict: Opinion = Opinion.APPROVE) -> Review:
+    reviewer = make_principal(person).document()
+    return Review(uuid4(), 1, reviewer, verdict, OTHER_DIGEST, None, NOON, seats)
+
+
+TWO = Seat("platform", "platform", 2)
+SECURITY = Seat("security", "security", 1)
+
+
+@pytest.mark.parametrize(
+    ("seats", "reviews", "left"),
+    [
+        ((TWO,), [], {"platform": 2}),
+        ((TWO,), [review_by("eve", "platform")], {"platform": 1}),
+        ((TWO,), [review_by("eve", "platform"), review_by("EVE", "platform")], {"platform": 1}),
+        ((TWO,), [review_by("eve", "platform"), review_by("liz", "platform")], {}),
+        ((TWO,), [review_by("eve", "security"), review_by("liz", "platform")], {"platform": 1}),
+        ((TWO, SECURITY), [review_by("eve", "platform", "security")], {"platform": 1, "security": 1}),
+        (
+            (SECURITY, TWO),
+            [review_by(who, *keys) for who, keys in (("a", ("security", "platform")), ("b", ("security",)))],
+            {"platform": 1},
+        ),
+        ((SECURITY,), [review_by("eve", "security", verdict=Opinion.REJECT)], {"security": 1}),
+        ((SECURITY,), [review_by("eve", "security", verdict=Opinion.COMMENT)], {"security": 1}),
+    ],
+    ids=[
+        "nobody",
+        "one-of-two",
+        "one-person-in-two-spellings",
+        "both",
+        "of-another-group",
+        "one-person-fills-one-seat",
+        "who-could-fill-two-makes-room",
+        "a-rejection-fills-none",
+        "a-comment-fills-none",
+    ],
+)
+def test_seats_that_are_left(seats: tuple[Seat, ...], reviews: list[Review], left: dict[str, int]) -> None:
+    assert {seat.key: seat.count for seat in missing(seats, reviews)} == left

@@ -41,7 +41,7 @@ exposure = Table(
     Column("reminded_until", Time),
     Column("next_deadline_at", Time),
     Column("violations", JSONB),
-    Column("judged_at", BigInteger, nullable=False, server_default="0"),
+    Column("judged_at", BigInteger, nullable=False, server_default=text("0::bigint")),
     CheckConstraint("(intent = 'suspended') = (suspension IS NOT NULL)", name="suspension"),
     ForeignKeyConstraint(["cluster", "namespace"], ["namespace.cluster", "namespace.name"]),
     one_of("intent", "present", "suspended", "absent"),

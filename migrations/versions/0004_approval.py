@@ -5,8 +5,8 @@ Requests that are open keep waiting: a revision without a verdict has one seat, 
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -21,7 +21,7 @@ COLUMNS = (
         ADD COLUMN reminded_until TIMESTAMP WITH TIME ZONE,
         ADD COLUMN next_deadline_at TIMESTAMP WITH TIME ZONE,
         ADD COLUMN violations JSONB,
-        ADD COLUMN judged_at BIGINT NOT NULL DEFAULT 0
+        ADD COLUMN judged_at BIGINT NOT NULL DEFAULT 0::bigint
     """,
     """
     ALTER TABLE revision
