@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.api.context import edge, request_id
 from service.api.fields import timestamp
+from service.api.parsing import MERGE_PATCH
 from service.domain import errors
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,8 @@ def problem(
     response = jsonify(document)
     response.status_code, response.mimetype = status, MEDIA_TYPE
     response.headers.extend(headers)
+    if status == 415 and request.method == "PATCH":
+        response.headers["Accept-Patch"] = f"{MERGE_PATCH}, application/json"  # RFC 5789 §2.2
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if status == 503:

@@ -181,6 +181,8 @@ def test_an_approval_is_answered_with_the_review(world: World) -> None:
         "comment": "fine",
         "reviewer": {"kind": "person", "person": "eve", "acted_for": None},
         "created_at": "2030-01-01T12:00:00Z",
+        "voided_at": None,
+        "void_reason": None,
     }
     after = world.ann.get(made.location)
     assert after.json["status"]["approved"]["revision"] == 1

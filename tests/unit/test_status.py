@@ -222,7 +222,12 @@ def test_each_stage_is_pointed_to_with_its_digest() -> None:
 
     assert status["live"] == {"revision": 1, "digest": live.digest}
     assert status["approved"] == {"revision": 2, "digest": next_.digest}
-    assert status["pending"] == {"revision": 3, "digest": newest.digest, "missing": ["approver"]}
+    assert status["pending"] == {
+        "revision": 3,
+        "digest": newest.digest,
+        "missing": ["approver"],
+        "until": None,
+    }
 
 
 def test_a_stage_that_no_revision_is_in_is_null() -> None:

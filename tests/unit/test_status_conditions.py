@@ -51,7 +51,7 @@ def test_an_active_exposure_has_five_conditions() -> None:
         ("Allocated", "True", "InLedger"),
         ("Applied", "True", "InSync"),
         ("Ready", "True", "Ready"),
-        ("Compliant", "Unknown", "NoPolicies"),
+        ("Compliant", "Unknown", "NotJudged"),
     ]
 
 
@@ -91,7 +91,7 @@ def test_approved_is_about_the_revision_that_is_shown() -> None:
     found = conditions(record)["Approved"]
 
     assert (found["status"], found["observed_generation"]) == ("False", 2)
-    assert "Revision 2 waits for a platform approver" in found["message"]
+    assert "Revision 2 waits for an approver who did not ask for it" in found["message"]
 
 
 def test_approved_holds_since_the_decision() -> None:
