@@ -1,11 +1,14 @@
-"""Who asks the policies in tests: as in production. One for all, since compiling an expression takes time."""
+"""Who asks the policies in tests: as in production, with one evaluator for all, since compiling takes time.
 
-from service.wiring import build_judge
+A judge remembers the policies of its database, so each database has one of its own.
+"""
+
+from service.expressions.evaluator import CelEvaluator
 from service.workflow.judge import Judge
 
-JUDGE: Judge = build_judge()
+EVALUATOR = CelEvaluator()
 
 
 def a_judge() -> Judge:
-    """Return one that remembers nothing: for databases with policies of their own."""
-    return build_judge()
+    """Return a judge that remembers nothing yet."""
+    return Judge(EVALUATOR)

@@ -76,7 +76,11 @@ def list_exposures(query: dict[str, Any]) -> tuple[Document, dict[str, str]]:
 
     Newest first.
     """
-    wanted = read.ExposureFilter(*(query.get(field) for field in ("cluster", "namespace", "name", "team")))
+    wanted = read.ExposureFilter(
+        **{field: query.get(field) for field in ("cluster", "namespace", "name", "team")},
+        awaits_me="awaiting_review_by" in query,
+        is_compliant={"true": True, "false": False}.get(query.get("compliant", "")),
+    )
     with edge().transaction() as session:
         page = read.exposures(session, principal(), wanted, page_request(query))
     now = edge().now()

@@ -236,6 +236,8 @@ class ExposureQuerySchema(PageQuerySchema):
     namespace = Text()
     name = Text()
     team = Text()
+    awaiting_review_by = Choice("me", metadata={"description": "Those with an empty seat that you may fill."})
+    compliant = Choice("true", "false", metadata={"description": "false: a deny rule matches what is live."})
 
 
 class NodePortMapQuerySchema(Closed):

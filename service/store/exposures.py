@@ -6,7 +6,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, bindparam, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
@@ -170,14 +182,21 @@ def page(
     teams: frozenset[str] | None,
     before: tuple[datetime, UUID] | None,
     limit: int,
+    also: Sequence[ColumnElement[bool]] = (),
 ) -> list[ExposureRecord]:
     """Return exposures, newest first, below a position.
 
     Args:
         equal: column → value.
         teams: those to look at; None: all.
+        also: conditions that have to hold too.
     """
-    query = select(t.exposure).order_by(t.exposure.c.created_at.desc(), t.exposure.c.id.desc()).limit(limit)
+    query = (
+        select(t.exposure)
+        .where(*also)
+        .order_by(t.exposure.c.created_at.desc(), t.exposure.c.id.desc())
+        .limit(limit)
+    )
     for column, value in equal.items():
         query = query.where(t.exposure.c[column] == value)
     if teams is not None:
@@ -185,6 +204,12 @@ def page(
     if before is not None:
         query = query.where(tuple_(t.exposure.c.created_at, t.exposure.c.id) < before)
     return _records(session, [exposure_of(row) for row in session.execute(query)])
+
+
+def is_compliant(wanted: bool) -> ColumnElement[bool]:
+    """Return the condition that no deny rule matches what is live, or that one does."""
+    count = func.jsonb_array_length(func.coalesce(t.exposure.c.violations, literal([], JSONB)))
+    return and_(t.exposure.c.ended_at.is_(None), count == 0 if wanted else count > 0)
 
 
 def unsettled(session: Session, cluster: str) -> list[ExposureRecord]:
@@ -214,7 +239,9 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
         claims[row.exposure_id].append(claim_of(row))
     reviews: dict[UUID, list[Review]] = defaultdict(list)
     for row in session.execute(
-        select(t.review).where(t.review.c.exposure_id.in_(ids)).order_by(t.review.c.created_at, t.review.c.id)
+        select(t.review)
+        .where(t.review.c.exposure_id.in_(ids))
+        .order_by(t.review.c.created_at, t.review.c.voided_at.nulls_last(), t.review.c.id)
     ):
         reviews[row.exposure_id].append(review_of(row))
     clusters = {exposure.metadata.cluster for exposure in exposures}

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
@@ -11,6 +11,37 @@ from service.domain.errors import AlreadyDecided
 from service.domain.exposure import Opinion, Review, Revision
 from service.domain.review import folded
 from service.store import tables as t
+
+AWAITED = """
+    exposure.ended_at IS NULL AND EXISTS (
+        SELECT FROM revision
+        WHERE revision.exposure_id = exposure.id AND revision.decision = 'pending'
+            AND lower(revision.requested_by ->> 'person') <> :me
+            AND lower(coalesce(revision.requested_by ->> 'acted_for', '')) <> :me
+            AND NOT EXISTS (SELECT FROM unnest(revision.editors) AS editor (person) WHERE lower(person) = :me)
+            AND NOT EXISTS (
+                SELECT FROM review
+                WHERE review.exposure_id = exposure.id AND review.revision = revision.number
+                    AND person = :me AND verdict <> 'comment' AND voided_at IS NULL
+            )
+            AND EXISTS (
+                SELECT FROM jsonb_array_elements(
+                    coalesce(revision.verdict -> 'seats', '[{"group": null}]')
+                ) AS seat (wanted)
+                WHERE wanted ->> 'group' IS NULL OR wanted ->> 'group' = ANY (CAST(:groups AS text[]))
+            )
+    )
+"""
+
+
+def awaited_from(person: str, groups: frozenset[str]) -> ColumnElement[bool]:
+    """Return the condition that an exposure waits for somebody who could still review it.
+
+    Args:
+        person: as ``folded`` writes it.
+        groups: in which this person is.
+    """
+    return text(AWAITED).bindparams(me=person, groups=sorted(groups))  # type: ignore[return-value]
 
 
 def add(session: Session, exposure_id: UUID, review: Review) -> None:

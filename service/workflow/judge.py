@@ -14,6 +14,7 @@ from service.domain.delta import delta_of
 from service.domain.errors import Fault
 from service.domain.exposure import (
     ExposureRecord,
+    Metadata,
     Principal,
     PrincipalKind,
     Revision,
@@ -25,7 +26,7 @@ from service.domain.lifetime import clock_start
 from service.domain.policy import Evaluator, Policy
 from service.domain.policy_document import check, parse
 from service.domain.review import seats_of
-from service.domain.spec import Document
+from service.domain.spec import Document, Spec
 from service.domain.subject import Renewal, Subject, person_of
 from service.domain.verdict import Verdict, decide, may_sit
 from service.store import identities, policies
@@ -89,6 +90,20 @@ def subject_of(record: ExposureRecord, revision: Revision, place: identities.Pla
     )
 
 
+def subject_told(told: Mapping[str, Any]) -> Subject:
+    """Return a request as policies saw it, from the variables that were noted when they refused it."""
+    wanted, base, place = told["object"], told["oldObject"], told["namespaceObject"]
+    return Subject(
+        metadata=Metadata(**wanted["metadata"]),
+        spec=Spec.from_document(wanted["spec"]),
+        environment=place["environment"],
+        shared=place["shared"],
+        requester=_principal(told["requester"]),
+        delta=told["delta"],
+        base=Spec.from_document(base["spec"]) if base else None,
+    )
+
+
 def renewal_of(record: ExposureRecord, now: datetime) -> Renewal:
     """Return what counts for a renewal: whether endpoints were ever seen, and the lifetime in all."""
     live, started = record.base(), record.exposure.applied_at or clock_start(record.exposure)
@@ -112,6 +127,10 @@ def _requester_of(revision: Revision) -> Principal:
         "groups": [],
         "roles": [],
     }
+    return _principal(known)
+
+
+def _principal(known: Mapping[str, Any]) -> Principal:
     return Principal(
         kind=PrincipalKind(known["kind"]),
         person=known["person"],

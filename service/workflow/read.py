@@ -9,14 +9,16 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.domain.errors import BadPageToken, NotFound, PortOwner
-from service.domain.exposure import Event, ExposureRecord, PortClaim, Principal, Review, Revision
+from service.domain.exposure import Event, ExposureRecord, PortClaim, Principal, Review, Revision, Role
 from service.domain.history import Tenure
 from service.domain.manifest import with_ports
 from service.domain.reservation import Reservation
+from service.domain.review import folded
 from service.domain.spec import Document
 from service.store import events as event_rows
 from service.store import exposures as exposure_rows
 from service.store import identities, port_history, ports, reservations
+from service.store import reviews as reviews_rows
 
 T = TypeVar("T")
 
@@ -29,12 +31,18 @@ MOST_PORT, MOST_EVENT = 2**16, 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class ExposureFilter:
-    """Plain equality filters; None: any."""
+    """Plain equality filters; None: any.
+
+    ``awaits_me``: those with a pending revision that the caller could review. ``is_compliant``: whether no deny
+    rule matches what is live.
+    """
 
     cluster: str | None = None
     namespace: str | None = None
     name: str | None = None
     team: str | None = None
+    awaits_me: bool = False
+    is_compliant: bool | None = None
 
     def equal(self) -> dict[str, str]:
         """Return the filters that are set, by name."""
@@ -97,7 +105,14 @@ def exposures(
         except (ValueError, IndexError) as error:
             raise BadPageToken("This page token was not made by this list.") from error
     teams = None if principal.sees_all() else principal.teams
-    rows = exposure_rows.page(session, wanted.equal(), teams, before, page.size + 1)
+    also = []
+    if wanted.awaits_me:
+        if Role.APPROVER not in principal.roles:
+            return Page((), None)
+        also.append(reviews_rows.awaited_from(folded(principal.person), principal.groups))
+    if wanted.is_compliant is not None:
+        also.append(exposure_rows.is_compliant(wanted.is_compliant))
+    rows = exposure_rows.page(session, wanted.equal(), teams, before, page.size + 1, also)
     last = rows[: page.size][-1].exposure if rows else None
     return page_of(rows, page.size, (last.created_at.isoformat(), str(last.id)) if last else ())
 

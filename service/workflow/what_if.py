@@ -16,10 +16,10 @@ from service.domain.policy_document import parse
 from service.domain.spec import Document
 from service.domain.subject import Subject
 from service.domain.verdict import Verdict
-from service.store import identities, past
+from service.store import audit, identities, past
 from service.workflow.act import Act
 from service.workflow.govern import check_platform
-from service.workflow.judge import Judge, subject_of
+from service.workflow.judge import Judge, subject_of, subject_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ def _requests(session: Session, most: int) -> Iterator[tuple[str | None, int | N
         if metadata not in places:
             places[metadata] = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
         yield str(record.exposure.id), revision.number, subject_of(record, revision, places[metadata])
+    for told in audit.of_kind(session, "policy-denied", most):
+        yield None, None, subject_told(told)
 
 
 def _outcome(verdict: Verdict) -> object:

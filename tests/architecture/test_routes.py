@@ -12,7 +12,7 @@ from service.api.auth import PUBLIC
 from service.api.context import Edge
 from service.api.problems import TITLES, status_of
 from service.domain.errors import WharfingerError
-from tests.judges import JUDGE
+from tests.judges import a_judge
 
 ARGUMENTS = {
     "exposure_id": "00000000-0000-7000-8000-000000000000",
@@ -27,7 +27,7 @@ ARGUMENTS = {
 
 
 def make_app() -> Flask:
-    return create_app(Edge(nullcontext, lambda: datetime(2030, 1, 1, tzinfo=UTC), bytes, dict, JUDGE))
+    return create_app(Edge(nullcontext, lambda: datetime(2030, 1, 1, tzinfo=UTC), bytes, dict, a_judge()))
 
 
 def every_call() -> Iterator[tuple[str, str, str]]:

@@ -19,9 +19,9 @@ from service.api.app import create_app
 from service.api.context import Edge
 from tests.fuzz.conftest import FUZZ
 from tests.integration.api_world import POOL, World, named
-from tests.judges import JUDGE
+from tests.judges import a_judge
 
-APP = create_app(Edge(nullcontext, lambda: datetime(2030, 1, 1, tzinfo=UTC), bytes, dict, JUDGE))
+APP = create_app(Edge(nullcontext, lambda: datetime(2030, 1, 1, tzinfo=UTC), bytes, dict, a_judge()))
 schema = schemathesis.openapi.from_wsgi("/openapi.json", APP)
 load_all_checks()
 

@@ -20,7 +20,7 @@ from service.domain.identifiers import uuid7
 from service.domain.ports import Pool
 from service.store import identities
 from service.workflow.identify import hash_of
-from tests.judges import JUDGE
+from tests.judges import a_judge
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 
@@ -140,7 +140,8 @@ class World:
         self.transaction, self.now = transaction, now
         fill(transaction, now())
         self.checks: dict[str, str | None] = {"database": None}
-        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks, JUDGE))
+        self.judge = a_judge()
+        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks, self.judge))
         client = self.app.test_client()
         callers = {who: Caller(client, who) for who in PEOPLE}
         self.ann, self.ben, self.eve, self.both = (callers[who] for who in ("ann", "ben", "eve", "both"))

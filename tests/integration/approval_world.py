@@ -74,6 +74,12 @@ class ApprovalWorld(ReconcilerWorld):
                 made = policies.add(session, document["name"], document, {"person": "pia"}, self.now())
                 policies.activate(session, made.name, made.version, {"person": "pat"}, self.now())
 
+    def noted(self, kind: str) -> int:
+        """Return how many audit events of a kind there are."""
+        with self.transaction() as session:
+            count = text("SELECT count(*) FROM audit_event WHERE kind = :kind")
+            return session.scalar(count, {"kind": kind}) or 0
+
     def tick(self) -> int:
         """Let the clock do what is due; return how many exposures it looked at."""
         return self.deadlines.turn()

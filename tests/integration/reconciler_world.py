@@ -23,7 +23,7 @@ from service.store import exposures, ports
 from tests.conftest import Clock
 from tests.fakes import Document, FakeCluster
 from tests.integration.api_world import World, a_request
-from tests.judges import JUDGE
+from tests.judges import a_judge
 from tests.postgres import Database
 
 COOLING = timedelta(hours=24)
@@ -152,7 +152,9 @@ class ReconcilerWorld:
         self.cluster.add_namespace("team-a")
         self.cluster.add_node("n1", "192.0.2.10")
         chance = random.Random(5)
-        self.edge = Edge(self.transaction, now, lambda: now().timestamp(), chance.randbytes, COOLING, JUDGE)
+        self.edge = Edge(
+            self.transaction, now, lambda: now().timestamp(), chance.randbytes, COOLING, a_judge()
+        )
         self.looker = Looker(self.cluster, self.edge)
 
     def request(self, name: str = "hello", **spec: Any) -> Story:

@@ -12,7 +12,7 @@ from service.api.app import create_app
 from service.api.context import Edge
 from service.store.sync import record_view
 from tests.integration.api_world import Caller, World, a_request, assert_problem, named, review_of
-from tests.judges import JUDGE
+from tests.judges import a_judge
 
 
 @pytest.fixture
@@ -263,7 +263,7 @@ def test_an_unexpected_error_keeps_its_text_to_itself(clock, caplog) -> None:
         raise ZeroDivisionError("division by zero")
         yield
 
-    app = create_app(Edge(transaction, clock, os.urandom, dict, JUDGE))
+    app = create_app(Edge(transaction, clock, os.urandom, dict, a_judge()))
     with caplog.at_level(logging.ERROR):
         response = Caller(app.test_client(), "ann").get("/v1/exposures", X_Request_Id="boom")
     assert_problem(response, 500, "internal")

@@ -19,7 +19,7 @@ from service.reconciler.watch import ServiceWatch
 from tests.contract.builders import make_service
 from tests.fakes import FakeCluster
 from tests.integration.worker_harbour import eventually
-from tests.judges import JUDGE
+from tests.judges import a_judge
 
 WEB = Ref("shop", "web")
 SOON_SECONDS = 1.0
@@ -32,7 +32,7 @@ def no_transaction() -> NoReturn:
 def make_edge() -> Edge:
     chance = random.Random(7)
     return Edge(
-        no_transaction, lambda: datetime.now(UTC), time.monotonic, chance.randbytes, timedelta(0), JUDGE
+        no_transaction, lambda: datetime.now(UTC), time.monotonic, chance.randbytes, timedelta(0), a_judge()
     )
 
 

@@ -19,7 +19,7 @@ from service.store import identities
 from service.store.database import Listener, open_engine, transactions
 from tests.integration.api_world import POOL, named
 from tests.integration.reconciler_world import COOLING, ReconcilerWorld, Story
-from tests.judges import JUDGE
+from tests.judges import a_judge
 from tests.postgres import Database
 
 DEADLINE_SECONDS = 20.0
@@ -85,7 +85,7 @@ class Harbour:
     def edge(self, engine: Engine, seed: int) -> Edge:
         """Return the edge of a worker of its own."""
         return Edge(
-            transactions(engine), self.clock, self.clock.monotonic, Random(seed).randbytes, COOLING, JUDGE
+            transactions(engine), self.clock, self.clock.monotonic, Random(seed).randbytes, COOLING, a_judge()
         )
 
     def start(self, poll_seconds: float = LONG_POLL) -> "Running":

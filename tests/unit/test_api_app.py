@@ -15,7 +15,7 @@ from service.api.context import Edge
 from service.api.openapi import document
 from service.api.problems import TITLES
 from service.domain.errors import Busy, Unavailable
-from tests.judges import JUDGE
+from tests.judges import a_judge
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def make_client(error: Exception | None = None, checks: dict[str, str | None] | 
         raise error or AssertionError("no database here")
         yield
 
-    return create_app(Edge(transaction, lambda: NOON, bytes, lambda: checks or {}, JUDGE)).test_client()
+    return create_app(Edge(transaction, lambda: NOON, bytes, lambda: checks or {}, a_judge())).test_client()
 
 
 def test_openapi_yaml_is_what_the_code_says():
