@@ -12,16 +12,8 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, validate
 
 from service.api.parsing import is_storable
+from service.domain.duration import duration_text, seconds_of
 
-MAX_LIFETIME = 10 * 365 * 24 * 3600
-"""Seconds."""
-
-_KUBERNETES = re.compile(r"(?=.)(?:(?P<h>[0-9]{1,9})h)?(?:(?P<m>[0-9]{1,9})m)?(?:(?P<s>[0-9]{1,9})s)?")
-_ISO = re.compile(
-    r"P(?=.)(?:(?P<w>[0-9]{1,6})W)?(?:(?P<d>[0-9]{1,6})D)?"
-    r"(?:T(?=.)(?:(?P<h>[0-9]{1,9})H)?(?:(?P<m>[0-9]{1,9})M)?(?:(?P<s>[0-9]{1,9})S)?)?"
-)
-_SECONDS = {"w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -125,23 +117,13 @@ class Duration(fields.Field[int]):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> int:
-        match = isinstance(value, str) and (_KUBERNETES.fullmatch(value) or _ISO.fullmatch(value))
-        if not match:
-            raise ValidationError("This must be a duration such as 72h, 1h30m, P3D or PT72H.")
-        seconds = sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict().items() if count)
-        if not 0 < seconds <= MAX_LIFETIME:
-            raise ValidationError("This must be longer than nothing and at most ten years (87600h).")
-        return seconds
+        try:
+            return seconds_of(value if isinstance(value, str) else "")
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else duration_text(value)
-
-
-def duration_text(seconds: int) -> str:
-    """Return a length of time as Kubernetes writes it, without zeroes."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if count)
 
 
 class TargetPort(fields.Field[int | str]):

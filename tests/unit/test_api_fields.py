@@ -10,7 +10,6 @@ from marshmallow import Schema, ValidationError, fields
 
 from service.api import app, schemas
 from service.api.fields import (
-    MAX_LIFETIME,
     Choice,
     Cidr,
     Duration,
@@ -22,8 +21,8 @@ from service.api.fields import (
     TargetPort,
     Text,
     Whole,
-    duration_text,
 )
+from service.domain.duration import LONGEST, duration_text
 
 OWN = (Choice, Cidr, Duration, Instant, Items, PageSize, Pairs, Switch, TargetPort, Text, Whole)
 
@@ -119,7 +118,7 @@ def test_other_durations_are_refused(value):
         Duration().deserialize(value)
 
 
-@given(st.integers(1, MAX_LIFETIME))
+@given(st.integers(1, LONGEST))
 def test_a_duration_that_is_shown_is_read_again(seconds):
     assert Duration().deserialize(duration_text(seconds)) == seconds
 
