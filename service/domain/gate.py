@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.domain.duration import duration_text
 from service.domain.policy import Binding, Failure, Match, Policy, Rule
@@ -25,9 +26,11 @@ class Reason:
         return {"policy": self.policy, "code": self.code, "message": self.message, "pointer": self.pointer}
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What one policy says of a request; ``automatic``: it needs nobody."""
+class Gate(NamedTuple):
+    """What one policy says of a request; ``automatic``: it needs nobody.
+
+    One is made for each policy at each decision, and a named tuple costs half of a frozen dataclass.
+    """
 
     policy: Policy
     matched: bool = True
@@ -44,10 +47,6 @@ class Gate:
         if self.automatic:
             return "approves"
         return "requires" if self.policy.require else "silent"
-
-    def speaks(self) -> bool:
-        """Return whether it says who decides."""
-        return self.automatic or bool(self.policy.require)
 
     def document(self) -> Document:
         """Return it as JSON: what explain and a dry run show."""
@@ -71,21 +70,28 @@ def gate_of(policy: Policy, subject: Subject, shared: Binding) -> Gate:
     """Return what a policy says of a request, whatever its mode; what it could not judge it denies."""
     if not _fits(policy.match, subject):
         return Gate(policy, matched=False)
-    binding = shared.under(policy.params)
+    binding = shared.under(policy.name) if policy.params else shared
     if policy.match.expression is not None:
         matched = binding.truth(policy.match.expression)
         if matched is False:
             return Gate(policy, matched=False)
         if isinstance(matched, Failure):
             return Gate(policy, reasons=(_unjudged(policy, "match", matched),))
-    reasons = [*_denials(policy, binding), *_overlong(policy, subject)]
-    automatic = policy.auto if isinstance(policy.auto, bool) else False
+    reasons = []
+    for index, rule in enumerate(policy.deny):
+        said = binding.truth(rule.expression)
+        if said is not False:
+            reasons.append(_denial(policy, index, said, binding))
+    if policy.lifetime is not None:
+        reasons += _overlong(policy, policy.lifetime.max, subject.spec.lifetime)
+    automatic = policy.auto is True
     if isinstance(policy.auto, str):
-        said = binding.truth(policy.auto)
-        automatic = said is True
-        if isinstance(said, Failure):
-            reasons.append(_unjudged(policy, "auto", said))
-    return Gate(policy, True, tuple(reasons), automatic, tuple(_warnings(policy, binding)))
+        holds = binding.truth(policy.auto)
+        automatic = holds is True
+        if isinstance(holds, Failure):
+            reasons.append(_unjudged(policy, "auto", holds))
+    warnings = tuple(_warnings(policy, binding)) if policy.warn else ()
+    return Gate(policy, True, tuple(reasons), automatic, warnings)
 
 
 def _fits(match: Match, subject: Subject) -> bool:
@@ -102,13 +108,11 @@ def _unjudged(policy: Policy, part: str, failure: Failure) -> Reason:
     return Reason(policy.ref(), message, "#", UNJUDGED)
 
 
-def _denials(policy: Policy, binding: Binding) -> Iterator[Reason]:
-    for index, rule in enumerate(policy.deny):
-        said = binding.truth(rule.expression)
-        if isinstance(said, Failure):
-            yield _unjudged(policy, f"deny/{index}", said)
-        elif said is True:
-            yield Reason(policy.ref(), _message(policy, rule, binding), rule.field or "#")
+def _denial(policy: Policy, index: int, said: bool | Failure, binding: Binding) -> Reason:
+    if isinstance(said, Failure):
+        return _unjudged(policy, f"deny/{index}", said)
+    rule = policy.deny[index]
+    return Reason(policy.ref(), _message(policy, rule, binding), rule.field or "#")
 
 
 def _message(policy: Policy, rule: Rule, binding: Binding) -> str:
@@ -120,10 +124,7 @@ def _message(policy: Policy, rule: Rule, binding: Binding) -> str:
     return text
 
 
-def _overlong(policy: Policy, subject: Subject) -> Iterator[Reason]:
-    if policy.lifetime is None:
-        return
-    longest, asked = policy.lifetime.max, subject.spec.lifetime
+def _overlong(policy: Policy, longest: int, asked: int | None) -> Iterator[Reason]:
     if asked is None or asked > longest:
         lasts = "It has no end" if asked is None else f"It lasts {duration_text(asked)}"
         message = (

@@ -136,8 +136,8 @@ class ExpressionFault:
 class Binding(Protocol):
     """Values that expressions are evaluated with."""
 
-    def under(self, params: Mapping[str, Any]) -> "Binding":
-        """Return the same with a policy's parameters."""
+    def under(self, policy: str) -> "Binding":
+        """Return the same with the parameters of the policy of this name."""
 
     def truth(self, expression: str) -> bool | Failure:
         """Return what a condition says."""
@@ -154,5 +154,11 @@ class Evaluator(Protocol):
     ) -> Sequence[ExpressionFault]:
         """Return what is wrong with an expression before anybody depends on it."""
 
-    def bind(self, scope: Scope, variables: Document) -> Binding | Failure:
-        """Return the values ready for use; a failure when there is too much of them."""
+    def bind(
+        self, scope: Scope, variables: Document, params: Mapping[str, Mapping[str, Any]]
+    ) -> Binding | Failure:
+        """Return the values ready for use; a failure when there is too much of them.
+
+        Args:
+            params: the parameters of each policy that has some, by its name.
+        """

@@ -12,7 +12,7 @@ from itertools import count
 
 from service.domain.duration import duration_text
 from service.domain.exposure import Principal, Role
-from service.domain.gate import DENIED, UNJUDGED, Gate, Reason, gate_of
+from service.domain.gate import UNJUDGED, Gate, Reason, gate_of
 from service.domain.policy import Evaluator, Failure, Lifetime, Mode, Policy, Requirement, Scope
 from service.domain.seat import APPROVER, Seat
 from service.domain.spec import Document
@@ -59,7 +59,8 @@ class Verdict:
 
 def decide(policies: Sequence[Policy], subject: Subject, evaluator: Evaluator) -> Verdict:
     """Return what the active policies say of a request."""
-    binding = evaluator.bind(Scope.REQUEST, subject.variables())
+    params = {policy.name: policy.params for policy in policies if policy.params}
+    binding = evaluator.bind(Scope.REQUEST, subject.variables(), params)
     if isinstance(binding, Failure):
         return Verdict(denied=(Reason(None, f"It could not be evaluated: {binding.reason}.", "#", UNJUDGED),))
     return _joined([gate_of(policy, subject, binding) for policy in policies], subject)
@@ -71,31 +72,42 @@ def may_sit(seat: Seat, reviewer: Principal, subject: Subject, evaluator: Evalua
     if not fits or seat.filter is None:
         return fits
     variables = {"object": object_of(subject.metadata, subject.spec), "reviewer": person_of(reviewer)}
-    binding = evaluator.bind(Scope.REVIEWER, variables)
+    binding = evaluator.bind(Scope.REVIEWER, variables, {})
     return not isinstance(binding, Failure) and binding.truth(seat.filter) is True
 
 
 def _joined(gates: Sequence[Gate], subject: Subject) -> Verdict:
-    matching = [gate for gate in gates if gate.matched]
-    enforced = [gate for gate in matching if gate.policy.mode is Mode.ENFORCE]
-    speaking = [gate for gate in enforced if gate.speaks()]
+    enforced, advisory = _parted(gates)
+    speaking = [gate for gate in enforced if gate.automatic or gate.policy.require]
     denied = [reason for gate in enforced for reason in gate.reasons]
     if not speaking and not denied:
         denied.append(Reason(None, _nobody_decides(subject)))
     lifetime = _shortest([gate.policy.lifetime for gate in enforced if gate.policy.lifetime])
     seats, remarks = _seats(speaking, subject, lifetime)
-    automatic = [g.policy.ref() for g in speaking if g.automatic or subject.narrows()]
+    automatic = [gate.policy.ref() for gate in speaking if gate.automatic or subject.narrows()]
     waits = [gate.policy.pending_ttl for gate in enforced if gate.policy.pending_ttl is not None]
+    warnings = [warning for gate in enforced for warning in gate.warnings]
+    warnings += [warning for gate in advisory for warning in _warnings(gate)]
     return Verdict(
         denied=tuple(denied),
         seats=seats,
         approved_by=() if denied or seats else tuple(automatic),
         remarks=remarks,
-        warnings=tuple(dict.fromkeys(_warnings(matching))),
-        notes=tuple(dict.fromkeys(_notes(matching))),
+        warnings=tuple(dict.fromkeys(warnings)),
+        notes=tuple(dict.fromkeys(note for gate in advisory for note in _notes(gate))),
         pending_ttl=min(waits, default=None),
         lifetime=lifetime,
         gates=tuple(gates),
+    )
+
+
+def _parted(gates: Sequence[Gate]) -> tuple[list[Gate], list[Gate]]:
+    """Return the gates of what matched: those that decide, and those that only say what they would."""
+    enforce = Mode.ENFORCE
+    matching = [gate for gate in gates if gate.matched]
+    return (
+        [gate for gate in matching if gate.policy.mode is enforce],
+        [gate for gate in matching if gate.policy.mode is not enforce],
     )
 
 
@@ -160,31 +172,28 @@ def _why_not_again(renewal: Renewal | None, lifetime: Lifetime | None) -> str | 
     return None
 
 
-def _warnings(matching: Sequence[Gate]) -> Iterator[str]:
-    """Yield what the requester is told: warnings, what a policy in warn would refuse, and what failed."""
-    for gate in matching:
-        mode, name = gate.policy.mode, gate.policy.ref()
-        if mode is not Mode.AUDIT:
-            yield from gate.warnings
-        for reason in () if mode is Mode.ENFORCE else gate.reasons:
-            if mode is Mode.WARN and reason.code == DENIED:
-                yield f"{reason.message} (policy {name} only warns)"
-            elif reason.code == UNJUDGED:
-                yield reason.message
-        if mode is Mode.WARN:
-            yield from (f"{asked} (policy {name} only warns)" for asked in _asked(gate))
+def _warnings(gate: Gate) -> Iterator[str]:
+    """Yield what the requester is told by a policy that is not enforced; what failed is told in any case."""
+    warns = gate.policy.mode is Mode.WARN
+    if warns:
+        yield from gate.warnings
+        yield from (f"{asked} (policy {gate.policy.ref()} only warns)" for asked in _asked(gate))
+    for reason in gate.reasons:
+        if reason.code == UNJUDGED:
+            yield reason.message
+        elif warns:
+            yield f"{reason.message} (policy {gate.policy.ref()} only warns)"
+
+
+def _notes(gate: Gate) -> Iterator[str]:
+    """Yield what a policy in audit would have said."""
+    if gate.policy.mode is Mode.AUDIT:
+        said = (*(reason.message for reason in gate.reasons), *gate.warnings, *_asked(gate))
+        yield from (f"{gate.policy.ref()}: {told}" for told in said)
 
 
 def _asked(gate: Gate) -> Iterator[str]:
-    """Yield the people whom a policy that is not enforced would ask for."""
+    """Yield the people whom a policy would ask for."""
     for requirement in gate.policy.require if gate.outcome() == "requires" else ():
         whom = f"of group {requirement.group}" if requirement.group else "with the role approver"
         yield f"It would need {requirement.count} approval(s) by people {whom}."
-
-
-def _notes(matching: Sequence[Gate]) -> Iterator[str]:
-    """Yield what policies in audit would have said."""
-    for gate in matching:
-        if gate.policy.mode is Mode.AUDIT:
-            yield from (f"{gate.policy.ref()}: {reason.message}" for reason in gate.reasons)
-            yield from (f"{gate.policy.ref()}: {told}" for told in (*gate.warnings, *_asked(gate)))

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, TypeAlias
 
 from cel_expr_python import cel
@@ -42,49 +42,57 @@ class Program:
     root: Node
 
 
-Compile: TypeAlias = Callable[[Scope, str], Program | tuple[ExpressionFault, ...]]
+Compile: TypeAlias = Callable[[str, str], Program | tuple[ExpressionFault, ...]]
+"""Takes the room of a policy's parameters, "" without any, and the expression."""
 
 
 class CelEvaluator:
-    """Compiles an expression once, and evaluates it as often as it is asked. Threads may share one."""
+    """Compiles an expression once, and evaluates it as often as it is asked. Threads may share one.
+
+    All policies of a decision share one set of values, which the library converts at their first use, for
+    the price of five evaluations. Only ``params`` differ: each policy that has some has an environment with a
+    room of its own, in which ``params`` means its own variable.
+    """
 
     def __init__(self) -> None:
-        anything = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-        # It is null when there is no base, which no map can be.
-        special = {"oldObject": cel.Type.DYN}
-        self.environments = {
-            Scope.REQUEST: cel.NewEnv(variables={**dict.fromkeys((*SHAPES, "params"), anything), **special}),
-            Scope.REVIEWER: cel.NewEnv(variables=dict.fromkeys(REVIEWER_SHAPES, anything)),
+        self.environment_of = cache(_environment)
+        self.compiled: Mapping[Scope, Compile] = {
+            scope: lru_cache(COMPILED)(partial(self._compile, scope)) for scope in Scope
         }
-        self.compiled: Compile = lru_cache(COMPILED)(self._compile)
 
     def faults(
         self, expression: str, kind: Kind, scope: Scope, params: Mapping[str, Any]
     ) -> Sequence[ExpressionFault]:
         """Return what is wrong with an expression: form, types, cost, and fields that nothing has."""
-        compiled = self.compiled(scope, expression)
+        compiled = self.compiled[scope]("", expression)
         if not isinstance(compiled, Program):
             return compiled
+        shapes = {**SHAPES, "params": dict.fromkeys(params)} if scope is Scope.REQUEST else REVIEWER_SHAPES
+        found = [_placed(expression, found) for found in field_faults(compiled.root, shapes)]
         given = compiled.expression.return_type().name().lower()
         if given != kind.value:
             hint = " Compare it with something, for example == true." if given == "dyn" else ""
-            return [ExpressionFault(f"This gives {given}, and {kind.value} is wanted.{hint}", 1, 1)]
-        shapes = {**SHAPES, "params": dict.fromkeys(params)} if scope is Scope.REQUEST else REVIEWER_SHAPES
-        return [_placed(expression, found) for found in field_faults(compiled.root, shapes)]
+            found.append(ExpressionFault(f"This gives {given}, and {kind.value} is wanted.{hint}", 1, 1))
+        return found
 
-    def bind(self, scope: Scope, variables: Document) -> "CelBinding | Failure":
+    def bind(
+        self, scope: Scope, variables: Document, params: Mapping[str, Mapping[str, Any]]
+    ) -> "CelBinding | Failure":
         """Return JSON values ready for expressions of a scope."""
         size = len(json.dumps(variables))
         if size > MAX_INPUT_BYTES:
             return Failure(f"the request is too large for policies ({size} bytes, {MAX_INPUT_BYTES} may be)")
-        return CelBinding(self, scope, {**variables, "params": {}} if scope is Scope.REQUEST else variables)
+        own = {f"{_room(policy)}.params": dict(values) for policy, values in params.items()}
+        bare: Document = {"params": {}} if scope is Scope.REQUEST else {}
+        activation = self.environment_of(scope, "").Activation({**variables, **bare, **own})
+        return CelBinding(self.compiled[scope], activation, "")
 
-    def _compile(self, scope: Scope, expression: str) -> Program | tuple[ExpressionFault, ...]:
+    def _compile(self, scope: Scope, room: str, expression: str) -> Program | tuple[ExpressionFault, ...]:
         size = len(expression.encode(errors="replace"))
         if size > MAX_EXPRESSION_BYTES:
             return (ExpressionFault(f"This has {size} bytes, and at most {MAX_EXPRESSION_BYTES} may be."),)
         try:
-            program = self.environments[scope].compile(expression)
+            program = self.environment_of(scope, room).compile(expression)
             root = tree_of(program.serialize())
             costly = tuple(_placed(expression, found) for found in cost_faults(root))
         except RecursionError:
@@ -97,15 +105,12 @@ class CelEvaluator:
 class CelBinding:
     """The values of one request, or of one reviewer."""
 
-    def __init__(self, evaluator: CelEvaluator, scope: Scope, values: Document) -> None:
-        self._evaluator, self._scope, self._values = evaluator, scope, values
-        self._activation = evaluator.environments[scope].Activation(values)
+    def __init__(self, compiled: Compile, activation: cel.Activation, room: str) -> None:
+        self.compiled, self.activation, self.room = compiled, activation, room
 
-    def under(self, params: Mapping[str, Any]) -> "CelBinding":
-        """Return the same values with a policy's parameters."""
-        if not params:
-            return self
-        return CelBinding(self._evaluator, self._scope, {**self._values, "params": dict(params)})
+    def under(self, policy: str) -> "CelBinding":
+        """Return the same values with the parameters of a policy."""
+        return CelBinding(self.compiled, self.activation, _room(policy))
 
     def truth(self, expression: str) -> bool | Failure:
         """Return what a condition says: true and false are answers, anything else is a failure."""
@@ -121,17 +126,33 @@ class CelBinding:
         return value if isinstance(value, str | Failure) else Failure("it did not give a text")
 
     def _value(self, expression: str) -> Any:
-        compiled = self._evaluator.compiled(self._scope, expression)
-        if not isinstance(compiled, Program):
+        compiled = self.compiled(self.room, expression)
+        if isinstance(compiled, tuple):
             return Failure(str(compiled[0]))
         try:
-            result = compiled.expression.eval(self._activation)
+            result = compiled.expression.eval(self.activation)
             value = result.value()
         except Exception as error:  # whatever a library raises, the answer is no
             return Failure(_said(str(error)))
         if value is True or value is False:
             return value
         return Failure(_said(str(value))) if result.type() == cel.Type.ERROR else value
+
+
+def _room(policy: str) -> str:
+    """Return the namespace of a policy's parameters: a name has no underscores, so no two share one."""
+    return "policy_" + policy.replace("-", "_")
+
+
+def _environment(scope: Scope, room: str) -> cel.Env:
+    """Return what expressions of a scope may speak of; all but the room of ``params`` is the same for all."""
+    anything = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+    if scope is Scope.REVIEWER:
+        return cel.NewEnv(variables=dict.fromkeys(REVIEWER_SHAPES, anything))
+    params = f"{room}.params" if room else "params"
+    # oldObject is null when there is no base, which no map can be.
+    variables = {**dict.fromkeys((*SHAPES, params), anything), "oldObject": cel.Type.DYN}
+    return cel.NewEnv(variables=variables, container=room)
 
 
 def _told(expression: str, message: str) -> Iterator[ExpressionFault]:

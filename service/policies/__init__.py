@@ -1,4 +1,4 @@
-"""The policies that ship: documents that people read, the defaults here and those of ``wharfinger dev`` below."""
+"""The policies that ship, as people read them: the defaults here, those of ``wharfinger dev`` below."""
 
 from importlib.resources import files
 

@@ -18,6 +18,9 @@ WITHOUT_CONTRACT = {"service.__init__", "service.wiring"}
 FORBIDDEN = [
     ("service/domain/rules.py", "import sqlalchemy", "domain: pure"),
     ("service/domain/plan.py", "import service.store.ports", "domain: pure"),
+    ("service/expressions/laws.py", "import sqlalchemy", "expressions: CEL, nowhere else"),
+    ("service/workflow/submit.py", "import service.expressions", "the evaluator: built by wiring alone"),
+    ("service/policies/__init__.py", "import service.store", "policies: the documents that ship"),
     ("service/store/rows.py", "import service.workflow.submit", "store: rows to domain values"),
     ("service/workflow/submit.py", "import flask", "workflow: what a person can do"),
     ("service/api/app.py", "import service.store.ports", "api: HTTP"),

@@ -42,6 +42,11 @@ def test_the_wheel_holds_every_module_and_every_migration(wheel):
     assert "service/migrations/script.py.mako" in wheel.namelist()
 
 
+def test_the_wheel_holds_every_shipped_policy(wheel):
+    expected = {str(path.relative_to(ROOT)) for path in (ROOT / "service" / "policies").rglob("*.yaml")}
+    assert {name for name in wheel.namelist() if name.endswith(".yaml")} == expected != set()
+
+
 def test_the_wheel_brings_the_command(wheel):
     assert "wharfinger = service.__main__:main" in text_of(wheel, "entry_points.txt")
 
