@@ -106,14 +106,15 @@ def get_exposure(exposure_id: Any) -> tuple[Document, dict[str, str]] | Response
 @blueprint.route("/<uuid:exposure_id>", methods=["DELETE"])
 @blueprint.header("If-Match", "The ETag that you have read, or *.")
 @blueprint.gives(202, answers.ExposureSchema(), headers={"ETag": ETAG})
-@blueprint.problems(401, 403, 404, 409, 412, 428)
+@blueprint.dry_run()
+@blueprint.problems(400, 401, 403, 404, 409, 412, 428)
 def delete_exposure(exposure_id: Any) -> tuple[Document, dict[str, str]]:
     """Take an exposure back
 
     Final, and safe to repeat: a second time it answers as the first. What ended otherwise is a conflict.
     """
     check = precondition(request.headers.get("If-Match"))
-    with edge().transaction() as session:
+    with transaction() as session:
         record = remove(session, exposure_id, check, act())
     now = edge().now()
     return exposure_document(record, now), {"ETag": etag(record, now)}

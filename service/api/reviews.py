@@ -28,6 +28,7 @@ EXAMPLE: Document = {
 @blueprint.route("", methods=["POST"])
 @blueprint.takes(schemas.ReviewRequestSchema(), example=EXAMPLE)
 @blueprint.gives(201, answers.ReviewSchema())
+@blueprint.dry_run()
 @blueprint.problems(400, 401, 403, 404, 409, 412, 413, 415)
 def create_review(body: Document, exposure_id: Any, number: int) -> Document:
     """Review a revision
@@ -56,7 +57,8 @@ def list_reviews(exposure_id: Any, number: int) -> Document:
 
 @blueprint.route("/<uuid:review_id>", methods=["DELETE"])
 @blueprint.gives(204)
-@blueprint.problems(401, 403, 404, 409)
+@blueprint.dry_run()
+@blueprint.problems(400, 401, 403, 404, 409)
 def delete_review(exposure_id: Any, number: int, review_id: Any) -> str:
     """Take your review back
 
