@@ -70,10 +70,11 @@ def delta_of(base: Spec | None, wanted: Spec) -> Delta:
     """Return how a specification differs from its base; without one everything is new."""
     if base is None:
         return Delta((FieldChange("#/spec", W, "Nothing was exposed before.", None, None),))
-    return Delta(tuple(_changes(base.document(), wanted.document())))
+    return Delta(tuple(changes_of(base.document(), wanted.document())))
 
 
-def _changes(before: Document, after: Document) -> Iterator[FieldChange]:
+def changes_of(before: Document, after: Document) -> Iterator[FieldChange]:
+    """Yield how the documents of two specifications differ, field by field."""
     for field in dict.fromkeys((*before, *after)):
         if field == "ports":
             yield from _port_changes(before[field], after[field])

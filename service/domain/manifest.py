@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -123,15 +124,16 @@ def _render_port(port: Any) -> Document:
 
 
 def digest(metadata: Metadata, spec: Spec, manifest: Document) -> str:
-    """Return ``sha256:`` and 64 hex digits over what a reviewer approves (design.md §1).
+    """Return ``sha256:`` and 64 hex digits over what a reviewer approves (design.md §1, docs/digest.md).
 
-    Source: RFC 8785 for the canonical JSON.
+    Stable across releases: what was approved by an older one is still what it was. Source: RFC 8785 for the
+    canonical JSON.
     """
     content = {
         "cluster": metadata.cluster,
         "manifest": manifest,
         "lifetime_seconds": spec.lifetime,
-        "not_before": spec.not_before.isoformat() if spec.not_before else None,
+        "not_before": spec.not_before.astimezone(UTC).isoformat() if spec.not_before else None,
         "replace": spec.replace,
     }
     return "sha256:" + hashlib.sha256(rfc8785.dumps(content)).hexdigest()
