@@ -83,7 +83,7 @@ class Server:
 
     @contextmanager
     def migrated(self) -> Iterator[str]:
-        """Give the name of a database with the newest schema and the policies of development alone: a template."""
+        """Give the name of a template: the newest schema, and the policies of development alone."""
         with self.database() as made:
             migrate(made.owner_url, say=lambda line: None)
             with made.transaction() as session:

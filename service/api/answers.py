@@ -265,7 +265,7 @@ class ExplanationSchema(Shown):
 
 class SubmittedExposureSchema(ExposureSchema):
     warnings = Items(Text(), metadata={"description": "What is allowed and may surprise; also in Warning."})
-    explain = Nested(ExplanationSchema(), metadata={"description": "In a dry run: every gate."})
+    explain = Nested(ExplanationSchema(), metadata={"description": "Every gate, and who can pass it."})
     manifest = Pairs(metadata={"description": "In a dry run: the Service that was rendered."})
 
 

@@ -27,6 +27,7 @@ def exposure_document(record: ExposureRecord, now: datetime) -> Document:
 
 
 def spec_document(revision: Revision) -> Document:
+    """Return a specification as people see it, with the numbers that were chosen."""
     document = {**revision.spec.document(), "not_before": revision.spec.not_before}
     for port, given in zip(document["ports"], revision.allocation.ports, strict=False):
         port["node_port"] = given.number

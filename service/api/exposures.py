@@ -55,8 +55,9 @@ YAML = "application/yaml"
 def create_exposure(body: Document) -> tuple[Document, dict[str, str]]:
     """Ask for an exposure
 
-    Its first revision is pending until it is reviewed, unless policies approve it; node ports are held from now
-    on.
+    Its first revision is pending until it is reviewed, unless policies approve it.
+
+    Node ports are held from now on.
     """
     metadata, spec = Metadata(**body["metadata"]), Spec.from_document(body["spec"])
     with transaction() as session:

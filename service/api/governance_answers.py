@@ -8,6 +8,8 @@ from service.api.schemas import MetadataRequestSchema
 
 
 class FreezeSchema(Shown):
+    """A change freeze."""
+
     cluster = Text()
     name = Text()
     begins_at = Instant()
@@ -16,10 +18,14 @@ class FreezeSchema(Shown):
 
 
 class FreezeListSchema(Shown):
+    """Change freezes."""
+
     items = Items(Nested(FreezeSchema()))
 
 
 class PolicySchema(Shown):
+    """One version of a policy."""
+
     name = Text()
     version = Whole()
     state = Choice("proposed", "active", "retired")
@@ -32,10 +38,14 @@ class PolicySchema(Shown):
 
 
 class PolicyListSchema(Shown):
+    """Versions of policies."""
+
     items = Items(Nested(PolicySchema()))
 
 
 class ChangedOutcomeSchema(Shown):
+    """A request that would end otherwise."""
+
     exposure_id = Text(allow_none=True, metadata={"format": "uuid", "description": "Null: it was refused."})
     revision = Whole(allow_none=True)
     metadata = Nested(MetadataRequestSchema())
@@ -44,9 +54,13 @@ class ChangedOutcomeSchema(Shown):
 
 
 class WhatIfSchema(Shown):
+    """What a draft would have changed."""
+
     requests = Whole(metadata={"description": "How many were tried."})
     changed = Items(Nested(ChangedOutcomeSchema()))
 
 
 class PolicyCheckSchema(Shown):
+    """What is wrong with a draft."""
+
     errors = Items(Nested(FaultSchema()), metadata={"description": "None: it could be proposed."})

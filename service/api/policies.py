@@ -96,7 +96,7 @@ def review_policy(body: Document, name: str, number: int) -> Document:
 def check_policy(body: Document) -> Document:
     """Check a draft of a policy
 
-    Its shape and the types of its expressions, every fault with its pointer, line and column. Nothing is stored.
+    Its shape and the types of its expressions: every fault with its pointer, line and column.
     """
     return {"errors": list(map(_fault, edge().judge.check(body["document"])))}
 

@@ -11,11 +11,13 @@ from service.workflow.submit import Submitted
 
 
 def submitted_document(session: Any, made: Submitted) -> Document:
-    """Return the exposure with its warnings; in a dry run with every gate and the Service too."""
+    """Return the exposure with its warnings and every gate, so with who can fill its seats.
+
+    In a dry run with the Service too.
+    """
     record, now = made.record, edge().now()
-    document = exposure_document(record, now) | {"warnings": made.warnings}
+    said = {"warnings": made.warnings, "explain": explained(session, record, now)}
     if is_dry_run():
         shown = record.shown()
-        document["explain"] = explained(session, record, now)
-        document["manifest"] = with_ports(shown.manifest, shown.allocation)
-    return document
+        said["manifest"] = with_ports(shown.manifest, shown.allocation)
+    return exposure_document(record, now) | said

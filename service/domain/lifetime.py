@@ -1,4 +1,4 @@
-"""When what: the waiting time of a request, the lifetime of an exposure, and what is said before they end. Pure.
+"""The waiting time of a request, the lifetime of an exposure, and what is said before they end. Pure.
 
 A lifetime is counted from the exposure's first ready, at the latest a day after the cluster first had it. A
 later revision never starts that clock again, it only moves the end that is counted from it; only a renewal
@@ -34,7 +34,7 @@ PENDING_MARKS = (0.5, 0.9)
 
 
 def held_back(revision: Revision, freezes: Iterable[Freeze], now: datetime) -> datetime | None:
-    """Return until when an approved revision waits: its scheduled start, or the end of a freeze; None: no longer.
+    """Return until when an approved revision waits, for its start or the end of a freeze; None: no longer.
 
     Break-glass goes through a freeze: that is what it is for.
     """

@@ -39,10 +39,9 @@ class Ref:
 class Desired:
     """What was approved for one key.
 
-    ``manifest`` is complete but for the mark; None: nothing is to be there, for ever or, ``is_suspended``, for
-    now. ``next_attempt_at`` and
-    ``failure`` (its reason) hold for ``tried_aim`` alone: a new aim never waits for the failures of an old
-    one.
+    ``manifest`` is complete but for the mark; None: nothing is to be there, for ever, or for now when it
+    ``is_suspended``. ``next_attempt_at`` and ``failure`` (its reason) hold for ``tried_aim`` alone: a new aim
+    never waits for the failures of an old one.
     """
 
     exposure_id: UUID

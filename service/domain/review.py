@@ -1,4 +1,4 @@
-"""Who may decide about whom, and when it is decided. One function for every client, so that nobody gets round it.
+"""Who may decide about whom, and when it is decided. One function for every client: nobody gets round it.
 
 A revision asks for seats, copied into it when it was submitted. A review counts for the seats that its
 reviewer could fill by the claims that came with it; one person fills one seat. Persons are compared, never

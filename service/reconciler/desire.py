@@ -17,8 +17,8 @@ def ref_of(record: ExposureRecord) -> Ref:
 def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
     """Return what the cluster is to have for an exposure, None when nothing is due yet.
 
-    The newest approved revision that is due goes before the live one; absent and suspended mean that nothing is
-    to be there, whatever was approved.
+    The newest approved revision that is due goes before the live one; absent and suspended mean that nothing
+    is to be there, whatever was approved.
     """
     if record.exposure.ended_at is not None:
         return None

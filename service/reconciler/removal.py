@@ -1,4 +1,4 @@
-"""What is written down once a Service is gone: the end of its exposure and what is released, or that it pauses."""
+"""What is written down once a Service is gone: its exposure ends and its ports cool, or it only pauses."""
 
 from datetime import datetime, timedelta
 

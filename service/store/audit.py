@@ -1,4 +1,4 @@
-"""What happened that is no single exposure's: policies, freezes, requests that were refused. Rows only come."""
+"""What happened that is no exposure's: policies, freezes, requests that were refused. Rows only come."""
 
 from datetime import datetime
 

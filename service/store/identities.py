@@ -48,7 +48,9 @@ PLACE = text("""
             SELECT FROM team_namespace
             WHERE team = :team AND team_namespace.cluster = :cluster AND namespace = :namespace
         ) AS is_given,
-        (SELECT environment FROM namespace WHERE namespace.cluster = :cluster AND name = :namespace) AS environment,
+        (
+            SELECT environment FROM namespace WHERE namespace.cluster = :cluster AND name = :namespace
+        ) AS environment,
         (
             SELECT count(*) > 1 FROM team_namespace
             WHERE team_namespace.cluster = :cluster AND namespace = :namespace
@@ -108,7 +110,7 @@ def principal_of(session: Session, sha256: str, now: datetime) -> Principal | No
 
 
 def approvers(session: Session, groups: frozenset[str], now: datetime) -> dict[str, list[str]]:
-    """Return who could review for each of these groups: people with an approver's token of the last 90 days."""
+    """Return who could review for each of these groups: approvers with a token of the last 90 days."""
     if not groups:
         return {}
     facts = {"groups": sorted(groups), "since": now - SEEN_WITHIN}

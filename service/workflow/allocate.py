@@ -79,6 +79,7 @@ def band_warnings(pool: Pool, allocation: Allocation) -> Iterator[str]:
     )
     for number in numbers:
         yield (
-            f"Node port {number} is of the dynamic band {band[0]}-{band[-1]}, where the cluster picks numbers "
-            "itself: until the exposure is live another Service may get it, and another one is chosen then."
+            f"Node port {number} is of the dynamic band {band[0]}-{band[-1]}, where the cluster picks "
+            "numbers itself: until the exposure is live another Service may get it, and then another one "
+            "is chosen."
         )

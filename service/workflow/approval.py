@@ -60,7 +60,7 @@ def close(
     act: Act,
     data: Document,
 ) -> ExposureRecord:
-    """End a revision that was pending or approved, and what stood on it; the exposure too when nothing is left.
+    """End a revision that was pending or approved, and what stood on it; with the last one the exposure.
 
     A pending change of an approved revision was compared with it: it is invalidated when that one ends.
 
@@ -84,7 +84,7 @@ def close(
 
 
 def retire(session: Session, record: ExposureRecord, revision: Revision, act: Act, why: str) -> None:
-    """Take out what came through by break-glass and was not confirmed: a live one goes the way of a removal."""
+    """Take out what came through by break-glass and was not confirmed; a live one goes like a removal."""
     tell(session, record, revision, "retired", act, {"reason": why})
     if revision.decision is Decision.APPROVED:
         record = _moved(session, record, revision, Decision.RETIRED, Mover.CLOCK, act.now)
@@ -100,7 +100,7 @@ def retire(session: Session, record: ExposureRecord, revision: Revision, act: Ac
 
 
 def end(session: Session, record: ExposureRecord, reason: str, now: datetime) -> None:
-    """End an exposure: at once when nothing was ever sent to the cluster, else through the worker's removal."""
+    """End an exposure: at once when nothing was ever sent to the cluster, else by the worker's removal."""
     exposure_id = record.exposure.id
     if record.sync.state is SyncState.NONE:
         ports.drop_holds(session, exposure_id, now)

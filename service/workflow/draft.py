@@ -1,4 +1,4 @@
-"""A revision before it is written: checked, rendered, compared, judged. The same for the first and for later ones."""
+"""A revision before it is written: checked, rendered, compared, judged. The first one as all others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -42,8 +42,10 @@ from service.workflow.judge import Judge, kept
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a new revision stands: its number, kind, base, and who wrote what it builds on."""
+    """Where a new revision stands: in what, on which base, and who wrote what it builds on."""
 
+    exposure: Exposure
+    place: identities.Place
     number: int = 1
     kind: RevisionKind = RevisionKind.CHANGE
     base: Revision | None = None
@@ -118,24 +120,16 @@ def lock_quota(session: Session, metadata: Metadata) -> Callable[[Spec, UUID | N
     return check
 
 
-def draft(
-    session: Session,
-    exposure: Exposure,
-    spec: Spec,
-    standing: Standing,
-    place: identities.Place,
-    act: Act,
-    judge: Judge,
-) -> Draft:
+def draft(session: Session, spec: Spec, standing: Standing, act: Act, judge: Judge) -> Draft:
     """Render, compare with the base, and let the policies speak.
 
     Raises:
         PolicyDenied: with every reason; nothing of it is stored.
         UnsatisfiablePolicy: it asks for a seat that nobody can fill.
     """
+    exposure, place, base = standing.exposure, standing.place, standing.base
     metadata = exposure.metadata
     manifest = render(metadata, spec)
-    base = standing.base
     delta = delta_of(base.spec if base else None, spec)
     subject = Subject(
         metadata=metadata,
@@ -185,7 +179,7 @@ def _staffed(session: Session, seats: Sequence[Seat], act: Act) -> tuple[str, ..
         raise UnsatisfiablePolicy(sorted(unknown))
     people = identities.approvers(session, groups, act.now)
     return tuple(
-        f"Group {seat.group} has to review it {seat.count} times, and fewer of it were seen in the last 90 days."
+        f"Group {seat.group} has {seat.count} seat(s), and fewer people of it were seen in the last 90 days."
         for seat in seats
         if seat.group and len({*people.get(seat.group, ())} - {act.principal.person}) < seat.count
     )

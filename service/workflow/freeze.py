@@ -1,4 +1,4 @@
-"""A change freeze: the platform lets a cluster take nothing new for a while. What is approved meanwhile waits."""
+"""A change freeze: a cluster takes nothing new for a while. What is approved meanwhile waits."""
 
 from sqlalchemy.orm import Session
 

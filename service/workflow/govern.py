@@ -1,7 +1,7 @@
 """The platform writes its policies: a new version waits for another administrator before it holds.
 
-Only the first policies of all hold at once, because without any nothing can be approved. What is tried against
-the past before it holds is in ``what_if``.
+Only the first policies of all hold at once, because without any nothing can be approved. ``what_if`` tries
+one against the past before it holds.
 """
 
 from collections.abc import Mapping, Sequence

@@ -33,8 +33,8 @@ MOST_PORT, MOST_EVENT = 2**16, 2**63 - 1
 class ExposureFilter:
     """Plain equality filters; None: any.
 
-    ``awaits_me``: those with a pending revision that the caller could review. ``is_compliant``: whether no deny
-    rule matches what is live.
+    ``awaits_me``: those with a pending revision that the caller could review. ``is_compliant``: whether no
+    deny rule matches what is live.
     """
 
     cluster: str | None = None

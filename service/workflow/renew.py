@@ -20,7 +20,7 @@ from service.workflow.submit import Submitted
 def renew_exposure(
     session: Session, exposure_id: UUID, justification: str | None, act: Act, judge: Judge
 ) -> Submitted:
-    """Make a revision of kind renewal on what is live, with its digest; the clock starts anew once it is live.
+    """Make a revision of kind renewal on what is live, with its digest; once live it starts the clock anew.
 
     Args:
         justification: why; None: as before.

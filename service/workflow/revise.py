@@ -1,7 +1,7 @@
-"""The owner changes an exposure: a new revision on its base; what is live stays untouched until it is confirmed.
+"""The owner changes an exposure: a new revision on its base; what is live stays until it is confirmed.
 
-A change is written against what the owner sees: the pending specification if there is one, else the base's. It
-is compared with the base alone, so that two small steps cannot hide a big one.
+A change is written against what the owner sees: the pending specification if there is one, else the base's.
+It is compared with the base alone, so that two small steps cannot hide a big one.
 """
 
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
     place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
     pool = check_place(place, metadata, spec, act.principal)
     check_quota(spec, exposure_id)
-    made = draft(session, record.exposure, spec, standing(record, edit.kind, act.now), place, act, judge)
+    made = draft(session, spec, standing(record, place, edit.kind, act.now), act, judge)
     pending = record.newest(Decision.PENDING)
     if pending is not None:
         record = supersede(session, record, pending, act, made.revision.number)
@@ -87,12 +87,13 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
     return Submitted(after, warnings)
 
 
-def standing(record: ExposureRecord, kind: RevisionKind, now: datetime) -> Standing:
-    """Return where the next revision stands: on the base, with everybody who wrote what is still undecided."""
+def standing(record: ExposureRecord, place: identities.Place, kind: RevisionKind, now: datetime) -> Standing:
+    """Return where the next revision stands: on the base, with whoever wrote what is still undecided."""
     pending = record.newest(Decision.PENDING)
     editors = tuple(sorted(pending.authors())) if pending is not None else ()
     renewal = renewal_of(record, now) if kind is RevisionKind.RENEWAL else None
-    return Standing(record.exposure.generation + 1, kind, record.base(), editors, renewal)
+    number = record.exposure.generation + 1
+    return Standing(record.exposure, place, number, kind, record.base(), editors, renewal)
 
 
 def check_owner(record: ExposureRecord, principal: Principal) -> None:

@@ -61,7 +61,7 @@ def submit_exposure(
         change_count=1,
         created_at=act.now,
     )
-    made = draft(session, exposure, spec, Standing(), place, act, judge)
+    made = draft(session, spec, Standing(exposure, place), act, judge)
     lock_quota(session, metadata)(spec, None)
     record = ExposureRecord(exposure=exposure, revisions=(), sync=Sync(), claims=(), view=place.view)
     first = min(deadlines(replace(record, revisions=(made.revision,)))).at

@@ -1,4 +1,4 @@
-"""A small world for the approval's tests: the worker's world, more people, rules of its own, and a clock to turn."""
+"""The world of the approval's tests: the worker's, more people, rules of its own, and a clock to turn."""
 
 import json
 import os

@@ -187,7 +187,7 @@ def test_a_dry_run_says_all_and_stores_nothing(world: ApprovalWorld) -> None:
     answer = world.by("ann").post("/v1/exposures?dry_run=true", a_request(ports=[{"port": 80}]))
 
     assert answer.status_code == 201
-    assert [gate["gate"] for gate in answer.json["explain"]["gates"]][0] == "policy"
+    assert next(gate["gate"] for gate in answer.json["explain"]["gates"]) == "policy"
     number = answer.json["status"]["ports"][0]["node_port"]
     assert answer.json["manifest"]["spec"]["ports"][0]["nodePort"] == number
     assert world.api.rows() == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""A change of a live exposure: a new revision on its base, what is live untouched until the cluster has it."""
+"""A change of a live exposure: a new revision on its base; what is live stays until the cluster has it."""
 
 import pytest
 

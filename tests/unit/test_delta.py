@@ -178,7 +178,7 @@ SOURCES = ["10.1.0.1", "10.2.0.1", "10.200.0.1", "192.0.2.1", "198.51.100.1", "2
 
 
 def reached(spec: Spec) -> set[tuple[Any, ...]]:
-    """Return what an exposure lets through, by samples: from where, to which port, pod and target, until when."""
+    """Return what is let through, by samples: from where, to which port, target and pod, until when."""
 
     balancer = spec.load_balancer or LoadBalancer()
     ranges = [ipaddress.ip_network(text) for text in balancer.source_ranges or ("0.0.0.0/0", "::/0")]
