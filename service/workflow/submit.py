@@ -31,10 +31,11 @@ from service.workflow.judge import Judge
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What was asked for, and what is allowed but may surprise."""
+    """What was asked for, what is allowed but may surprise, and whether a revision was made."""
 
     record: ExposureRecord
     warnings: tuple[str, ...]
+    is_new: bool = True
 
 
 def submit_exposure(
