@@ -10,11 +10,9 @@ from sqlalchemy import Executable, bindparam, insert, literal, select, tuple_, u
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.allocation import Before
 from service.domain.errors import AlreadyDecided, NameTaken
 from service.domain.exposure import (
     Allocation,
-    ClaimState,
     ClusterView,
     Decision,
     Exposure,
@@ -25,8 +23,9 @@ from service.domain.exposure import (
     Revision,
     Sync,
 )
-from service.domain.spec import Document, Spec
+from service.domain.spec import Document
 from service.store import tables as t
+from service.store.database import LATER
 from service.store.rows import claim_of, exposure_of, revision_of, sync_of
 
 
@@ -111,7 +110,7 @@ def add_revision(session: Session, revision: Revision) -> None:
         "request_id": revision.request_id,
         "created_at": revision.created_at,
     }
-    session.execute(ADD_REVISION, row)
+    session.execute(ADD_REVISION, row, execution_options=LATER)
 
 
 def _holder(session: Session, metadata: Metadata) -> UUID | None:
@@ -207,25 +206,6 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
         )
         for exposure in exposures
     ]
-
-
-BEFORE = (
-    select(t.revision.c.spec, t.revision.c.allocation)
-    .join_from(t.port_claim, t.revision, t.revision.c.exposure_id == t.port_claim.c.exposure_id)
-    .where(
-        *(t.port_claim.c[name] == bindparam(name) for name in ("cluster", "namespace", "name", "team")),
-        t.port_claim.c.state == ClaimState.COOLING.value,
-    )
-    .order_by(t.revision.c.created_at.desc(), t.revision.c.number.desc())
-    .limit(1)
-)
-
-
-def before(session: Session, metadata: Metadata) -> Before | None:
-    """Return the last revision of who had this identity before, while a port of it is cooling."""
-    identity = {name: getattr(metadata, name) for name in ("cluster", "namespace", "name", "team")}
-    row = session.execute(BEFORE, identity).first()
-    return Before(Spec.from_document(row.spec), Allocation.from_document(row.allocation)) if row else None
 
 
 def set_decision(session: Session, revision: Revision, decision: Decision, now: datetime) -> None:

@@ -12,6 +12,7 @@ from service.domain.exposure import ClusterView, Principal, PrincipalKind, Role
 from service.domain.ports import Pool
 from service.store import pool
 from service.store import tables as t
+from service.store.database import ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def add_token(
 
 def principal_of(session: Session, sha256: str, now: datetime) -> Principal | None:
     """Return whose token has this hash, None when it is unknown or over."""
-    row = session.execute(TOKEN, {"sha256": sha256, "now": now}).first()
+    row = session.execute(TOKEN, {"sha256": sha256, "now": now}, execution_options=ALONE).first()
     if row is None:
         return None
     return Principal(

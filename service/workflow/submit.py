@@ -31,7 +31,8 @@ from service.domain.manifest import digest, render
 from service.domain.ports import Pool
 from service.domain.reservation import Asker, Reservation, blocking, choosable
 from service.domain.spec import ExposureType, Spec
-from service.store import events, exposures, identities, ports, quotas, reservations
+from service.store import events, exposures, identities, ports, quotas
+from service.store.known import known
 from service.workflow.act import Act
 
 
@@ -177,8 +178,8 @@ def allocate(session: Session, exposure: Exposure, spec: Spec, pool: Pool, act: 
         NodePortTaken, NodePortReserved, PoolExhausted: as the ledger says.
     """
     metadata = exposure.metadata
-    rules = reservations.holding(session, metadata.cluster, act.now)
-    needed = slots(spec, exposures.before(session, metadata))
+    rules, before = known(session, metadata, act.now)
+    needed = slots(spec, before)
     asked = {slot.asked: slot.pointer() for slot in needed if slot.asked is not None}
     _check_reservations(rules, asked, Asker(metadata.team, Role.ADMIN in act.principal.roles), act)
     own = Asker(metadata.team)
