@@ -71,7 +71,6 @@ def open_engine(url: str, pool_size: int = 5) -> Engine:
         connect_args={"connect_timeout": 5, "application_name": "wharfinger", "options": SESSION_OPTIONS},
     )
     event.listen(engine, "checkout", _refuse_hung_up)
-    event.listen(engine, "before_cursor_execute", _begin)
     event.listen(engine, "do_execute", _execute)
     return engine
 
@@ -107,6 +106,11 @@ class _Gathering:
             self._pipeline = driver.pipeline()
             self._pipeline.__enter__()
 
+    def keep_back(self, driver: Any, command: str) -> None:
+        """Keep back a command that SQLAlchemy need not know of."""
+        self.open(driver)
+        driver.execute(command)
+
     def send(self, *error: Any) -> None:
         """Send what was kept back, and wait for the answers."""
         if self._pipeline is not None:
@@ -114,18 +118,13 @@ class _Gathering:
             opened.__exit__(*(error or (None, None, None)))
 
 
-def _begin(connection: Connection, _: Any, __: str, ___: Any, context: Any, ____: bool) -> None:
-    """Send BEGIN with a transaction's first statement."""
-    gathering: _Gathering | None = context.execution_options.get(GATHERING)
-    if gathering and gathering.begin_is_due and "alone" not in context.execution_options:
-        gathering.begin_is_due = False
-        connection.exec_driver_sql("BEGIN", execution_options=LATER)
-
-
 def _execute(cursor: Any, statement: str, values: Any, context: Any) -> bool:
     """Keep back a statement for ``LATER``; send another one with all that was kept back."""
     gathering: _Gathering | None = context.execution_options.get(GATHERING)
     is_later = "later" in context.execution_options
+    if gathering and gathering.begin_is_due and "alone" not in context.execution_options:
+        gathering.begin_is_due = False
+        gathering.keep_back(cursor.connection, "BEGIN")
     if gathering and is_later:
         gathering.open(cursor.connection)
     cursor.execute(statement, values)
@@ -152,8 +151,8 @@ def transactions(engine: Engine) -> Transactions:
             ):
                 connection = session.connection(execution_options={GATHERING: gathering})
                 yield session
-                if not gathering.begin_is_due:
-                    connection.exec_driver_sql("COMMIT", execution_options=LATER)
+                if session.in_transaction() and not gathering.begin_is_due:
+                    gathering.keep_back(connection.connection.driver_connection, "COMMIT")
         except PoolTimeout as error:
             raise Busy("All database connections are in use. Try again in a second.") from error
         except (DBAPIError, psycopg.Error) as error:

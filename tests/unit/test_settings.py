@@ -60,7 +60,7 @@ def test_a_file_may_hold_the_url(monkeypatch: pytest.MonkeyPatch, tmp_path) -> N
 def test_nothing_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read_with(monkeypatch)
     assert settings.database_url is None
-    assert settings.processes == min(64, 2 * len(os.sched_getaffinity(0)))
+    assert settings.processes == min(64, len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize(
