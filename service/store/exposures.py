@@ -73,6 +73,7 @@ COLUMNS = (
     "created_at",
     "next_deadline_at",
     "judged_at",
+    "violations",
 )
 UNTOUCHED: Document = {
     "state": "none",
@@ -108,6 +109,7 @@ def add(session: Session, exposure: Exposure) -> None:
         "created_at": exposure.created_at,
         "next_deadline_at": exposure.next_deadline_at,
         "judged_at": exposure.judged_at,
+        "violations": None if exposure.violations is None else list(exposure.violations),
     }
     if session.execute(ADD, row).first() is None:
         raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
