@@ -106,6 +106,9 @@ class ReviewSchema(Shown):
 
 class EventSchema(Shown):
     id = Whole()
+    seq = Whole(metadata={"description": "Its place in the exposure's chain, from 1."})
+    previous_hash = Text(allow_none=True, metadata={"description": "Of the event before it."})
+    hash = Text(metadata={"description": "docs/evidence.md says of what."})
     kind = Text()
     revision = Whole(allow_none=True)
     actor = Nested(ActorSchema())

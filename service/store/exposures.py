@@ -26,6 +26,7 @@ from service.domain.exposure import (
     Sync,
 )
 from service.domain.spec import Document, Spec
+from service.store import events
 from service.store import tables as t
 from service.store.rows import claim_of, exposure_of, revision_of, sync_of
 
@@ -95,6 +96,7 @@ def add(session: Session, exposure: Exposure) -> None:
     }
     if session.execute(ADD, row).first() is None:
         raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
+    events.begin(session, exposure.id)
 
 
 def add_revision(session: Session, revision: Revision) -> None:
