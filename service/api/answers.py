@@ -117,6 +117,33 @@ class EventSchema(Shown):
     at = Instant()
 
 
+class SignatureSchema(Shown):
+    algorithm = Choice("Ed25519")
+    key_id = Text(metadata={"description": "SHA-256 of the public key in DER."})
+    public_key = Text(metadata={"description": "PEM. Who made it is shown by a key from elsewhere."})
+    value = Text(metadata={"description": "Base64; over the RFC 8785 form of all but the signature."})
+
+
+class EvidenceSchema(Shown):
+    format = Text()
+    made_at = Instant()
+    exposure = Pairs()
+    revisions = Items(Pairs(), metadata={"description": "By number, each with its content and digest."})
+    reviews = Items(Pairs())
+    events = Items(Pairs(), metadata={"description": "The chain: each names the hash of the one before."})
+    signature = Nested(SignatureSchema())
+
+
+class EvidenceKeySchema(Shown):
+    key_id = Text()
+    algorithm = Choice("Ed25519")
+    public_key = Text(metadata={"description": "PEM."})
+
+
+class EvidenceKeysSchema(Shown):
+    keys = Items(Nested(EvidenceKeySchema()))
+
+
 class OwnerSchema(Shown):
     team = Text(allow_none=True)
     namespace = Text()

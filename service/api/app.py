@@ -9,6 +9,7 @@ from flask_smorest import Api  # type: ignore[import-untyped]
 
 from service.api import (
     docs,
+    evidence,
     exposures,
     health,
     metrics,
@@ -113,7 +114,7 @@ def _register_resources(app: Flask) -> dict[str, Any]:
     api.spec.components.security_scheme("bearer", scheme)
     content = {problems.MEDIA_TYPE: {"schema": ProblemSchema()}}
     api.spec.components.response(PROBLEM, {"description": "A problem (RFC 9457).", "content": content})
-    for resource in (exposures, reviews, node_ports, node_port_map, reservations, teams):
+    for resource in (exposures, reviews, evidence, node_ports, node_port_map, reservations, teams):
         api.register_blueprint(resource.blueprint)
     document: dict[str, Any] = api.spec.to_dict()
     del document["components"]["schemas"]["PaginationMetadata"]  # flask-smorest's own way of paging

@@ -13,6 +13,7 @@ from flask import current_app, g, request
 from service.domain.exposure import Principal
 from service.domain.identifiers import uuid7
 from service.workflow.act import Act
+from service.workflow.signing import Signer
 
 Transaction: TypeAlias = AbstractContextManager[Any]
 """Yields the Session that workflow functions take; the api itself does nothing with it."""
@@ -26,13 +27,14 @@ class Edge:
     """What wiring hands to the api.
 
     ``transaction`` commits at the end, rolls back on an exception, and raises Busy or Unavailable. ``ready``
-    names each check and what is wrong with it (None: nothing).
+    names each check and what is wrong with it (None: nothing). ``signer`` signs evidence; None: no key.
     """
 
     transaction: Callable[[], Transaction]
     now: Callable[[], datetime]
     entropy: Callable[[int], bytes]
     ready: Callable[[], Mapping[str, str | None]]
+    signer: Signer | None = None
 
 
 def edge() -> Edge:

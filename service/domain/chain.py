@@ -48,17 +48,22 @@ def stamp(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def hash_of(document: Mapping[str, Any]) -> str:
-    """Return ``sha256:`` and 64 hex digits over a document's canonical JSON.
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """Return a document's canonical JSON.
 
     Raises:
-        ValueError: it has numbers or texts that JSON's canonical form does not know.
+        ValueError: it has numbers or texts that the canonical form does not know.
 
     Source: RFC 8785.
     """
-    return "sha256:" + hashlib.sha256(rfc8785.dumps(dict(document))).hexdigest()
+    return rfc8785.dumps(dict(document))
+
+
+def sha256(data: bytes) -> str:
+    """Return ``sha256:`` and 64 hex digits."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def link(entry: Entry) -> Head:
     """Return where a chain ends once an entry is its last one."""
-    return Head(entry.seq, hash_of(content(entry)))
+    return Head(entry.seq, sha256(canonical(content(entry))))

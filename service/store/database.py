@@ -82,6 +82,11 @@ def transactions(engine: Engine) -> Transactions:
     return transaction
 
 
+def one_moment(session: Session) -> None:
+    """Let a transaction that only reads see one moment with all its statements; this has to be its first."""
+    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+
+
 class Listener:
     """Waits for ``wake`` on a connection of its own; without one it only waits, and polling makes sure.
 

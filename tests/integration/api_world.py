@@ -20,6 +20,7 @@ from service.domain.identifiers import uuid7
 from service.domain.ports import Pool
 from service.store import identities
 from service.workflow.identify import hash_of
+from service.workflow.signing import Signer, new_key
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 
@@ -47,6 +48,7 @@ PEOPLE: Mapping[str, Principal] = {
     ),
 }
 POOL = Pool(30000, 30040)
+SIGNER = Signer.of_pem(new_key(bytes(range(32))))
 
 
 def fill(transaction: Transaction, now: datetime) -> None:
@@ -139,7 +141,7 @@ class World:
         self.transaction, self.now = transaction, now
         fill(transaction, now())
         self.checks: dict[str, str | None] = {"database": None}
-        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks))
+        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks, SIGNER))
         client = self.app.test_client()
         callers = {who: Caller(client, who) for who in PEOPLE}
         self.ann, self.ben, self.eve, self.both = (callers[who] for who in ("ann", "ben", "eve", "both"))
