@@ -10,7 +10,7 @@ from uuid import UUID
 
 import click
 
-from service.domain.errors import Malformed
+from service.domain.errors import Fault, Malformed
 from service.settings import read_settings
 from service.store import evidence as store
 from service.store.database import Transactions
@@ -77,24 +77,31 @@ def _text(file: Path) -> str:
         raise Malformed(f"{file} is no PEM file.") from error
 
 
+def _tell(subject: UUID | Path, fault: Fault) -> None:
+    click.echo(_shown(f"{subject}  {fault.pointer}  {fault.detail}"))
+
+
+def _shown(text: str) -> str:
+    """Return what a terminal can be given: a file or a row may hold what it would obey."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def _is_good_file(file: Path, trusted: Verifier | None) -> bool:
     try:
         document = evidence.read_evidence(file.read_bytes())
         faults = evidence.audit_document(document, trusted)
     except Malformed as error:
-        click.echo(f"{file}\t#\t{error}")
+        _tell(file, Fault("#", str(error)))
         return False
     for fault in faults:
-        click.echo(f"{file}\t{fault.pointer}\t{fault.detail}")
+        _tell(file, fault)
     if faults:
         click.echo(f"{file} does not hold: {_many(len(faults), 'fault')}.", err=True)
         return False
     exposure, key_id = document["exposure"], document[SIGNATURE]["key_id"]
-    click.echo(
-        f"{file}: exposure {exposure['id']}, {_many(len(document['events']), 'event')}, as they were signed "
-        f"with the key {key_id}.",
-        err=True,
-    )
+    events = _many(len(document["events"]), "event")
+    told = f"{file}: exposure {exposure['id']}, {events}, as they were signed with the key {key_id}."
+    click.echo(_shown(told), err=True)
     if trusted is None:
         click.echo(
             "That key came with the file itself, so this shows that the file is whole, not who made it. "
@@ -118,7 +125,7 @@ def _is_good_ledger(ids: Sequence[UUID]) -> bool:
         with transaction() as session:
             findings, count = evidence.audit(session, batch)
         for finding in findings:
-            click.echo(f"{finding.exposure_id}\t{finding.fault.pointer}\t{finding.fault.detail}")
+            _tell(finding.exposure_id, finding.fault)
         done, events, faults = done + len(batch), events + count, faults + len(findings)
         if done < total:
             click.echo(f"{done} of {total} exposures verified.", err=True)

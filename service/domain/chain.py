@@ -43,9 +43,9 @@ def content(entry: Entry) -> Document:
     }
 
 
-def stamp(time: datetime) -> str:
+def stamp(moment: datetime) -> str:
     """Return a time in the one way that is hashed: UTC, always six digits of a second."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:

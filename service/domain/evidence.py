@@ -64,7 +64,7 @@ def _lacking(item: object, fields: Mapping[str, tuple[type, ...]], pointer: str)
         yield Fault(pointer, "This object is missing.")
         return
     for name, kinds in fields.items():
-        if not isinstance(item.get(name), kinds):
+        if name not in item or not isinstance(item[name], kinds):
             yield Fault(f"{pointer}/{name}", "This is missing, or of another kind than it has to be.")
 
 

@@ -19,6 +19,7 @@ FORBIDDEN = [
     ("service/domain/rules.py", "import sqlalchemy", "domain: pure"),
     ("service/domain/plan.py", "import service.store.ports", "domain: pure"),
     ("service/store/rows.py", "import service.workflow.submit", "store: rows to domain values"),
+    ("service/api/app.py", "import cryptography", "api: HTTP"),
     ("service/workflow/submit.py", "import flask", "workflow: what a person can do"),
     ("service/api/app.py", "import service.store.ports", "api: HTTP"),
     ("service/api/app.py", "import service.reconciler", "api and reconciler meet in the database"),

@@ -137,11 +137,13 @@ class Caller:
 class World:
     """The app at a real database."""
 
-    def __init__(self, transaction: Transaction, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, transaction: Transaction, now: Callable[[], datetime], signer: Signer | None = SIGNER
+    ) -> None:
         self.transaction, self.now = transaction, now
         fill(transaction, now())
         self.checks: dict[str, str | None] = {"database": None}
-        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks, SIGNER))
+        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks, signer))
         client = self.app.test_client()
         callers = {who: Caller(client, who) for who in PEOPLE}
         self.ann, self.ben, self.eve, self.both = (callers[who] for who in ("ann", "ben", "eve", "both"))
