@@ -1,7 +1,7 @@
 """The only reader of the environment: every setting of api and worker, with its default and its unit."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ class Settings:
     poll_seconds: float
     cooling_hours: float
     log_format: str
+    signing_key: str | None = field(repr=False)
 
 
 def read_settings() -> Settings:
@@ -44,6 +45,7 @@ def read_settings() -> Settings:
             poll_seconds=env.float("POLL_SECONDS", 1.0, validate=validate.Range(0.05, 60)),
             cooling_hours=env.float("COOLING_HOURS", 24.0, validate=validate.Range(0, 24 * 90)),
             log_format=env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"])),
+            signing_key=env.str("SIGNING_KEY", None),
         )
 
 

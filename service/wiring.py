@@ -18,6 +18,7 @@ from service.settings import Settings, read_settings
 from service.store.database import Listener, Session, Transactions, open_engine, transactions
 from service.telemetry import configure_logs
 from service.workflow.judge import Judge
+from service.workflow.signing import Signer
 
 if TYPE_CHECKING:
     from flask import Flask  # neither a command nor the worker loads it
@@ -63,7 +64,17 @@ def build_api() -> "Flask":
     def ready() -> Mapping[str, str | None]:
         return {"database": schema_state(engine)}
 
-    return create_app(Edge(transactions(engine), now, os.urandom, ready, build_judge()))
+    edge = Edge(transactions(engine), now, os.urandom, ready, build_judge(), signer_of(settings))
+    return create_app(edge)
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """Return what signs evidence, None: no key is set.
+
+    Raises:
+        Unavailable: the key that is set is none.
+    """
+    return None if settings.signing_key is None else Signer.of_pem(settings.signing_key)
 
 
 def run_worker(settings: Settings) -> int:
@@ -140,8 +151,10 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
 
     Raises:
         SystemExit: no database is named.
+        Unavailable: the key that evidence is to be signed with is none.
     """
     engine_of(settings).dispose()
+    signer_of(settings)
     return [
         "--worker-class=gthread",
         f"--workers={settings.processes}",

@@ -22,13 +22,15 @@ import urllib3
 from sqlalchemy import make_url
 
 from service.admin.dev_cluster import DevCluster, own_cluster, real_cluster
-from service.admin.dev_seed import seed, write_env
+from service.admin.dev_seed import seed, write_env, write_secret
 from service.admin.migrate import migrate, schema_state
 from service.admin.story import Story, StoryFailed
 from service.settings import Settings, read_settings
+from service.workflow.signing import new_key
 
 HOME = Path(".dev")
-CLEARED = ("env", "log", "postgres", "cluster")
+SIGNING_KEY = "signing-key.pem"
+CLEARED = ("env", "log", "postgres", "cluster", SIGNING_KEY)
 START_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 HOST = "127.0.0.1"
@@ -82,6 +84,8 @@ def _start(stack: ExitStack, settings: Settings, port: int) -> DevWorld:
     else:
         cluster = real_cluster(settings.kubeconfig, say)
     tokens = seed(url)
+    if settings.signing_key is None:
+        write_secret(HOME / SIGNING_KEY, new_key(os.urandom(32)))
     address = f"http://{HOST}:{port}"
     environment = {
         **os.environ,
@@ -89,6 +93,7 @@ def _start(stack: ExitStack, settings: Settings, port: int) -> DevWorld:
         "WHARFINGER_BIND": f"{HOST}:{port}",
         "WHARFINGER_PROCESSES": "2",
         "WHARFINGER_KUBECONFIG": str(cluster.worker_kubeconfig),
+        **({} if settings.signing_key else {"WHARFINGER_SIGNING_KEY_FILE": str(HOME / SIGNING_KEY)}),
     }
     say("Starting api and worker (logs in .dev/log/).")
     parts = {name: _part(stack, name, environment) for name in ("api", "worker")}

@@ -58,8 +58,14 @@ def _principal(name: str) -> Principal:
 
 
 def write_env(path: Path, values: Mapping[str, str]) -> None:
-    """Write a file that a shell can source; it holds tokens, so it is its owner's alone at once."""
+    """Write a file that a shell can source; it holds tokens."""
+    lines = (f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+    write_secret(path, "".join(lines))
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that is its owner's alone, from its first moment on."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+        file.write(text)

@@ -132,12 +132,42 @@ class ReviewListSchema(Shown):
 
 class EventSchema(Shown):
     id = Whole()
+    seq = Whole(metadata={"description": "Its place in the exposure's chain, from 1."})
+    previous_hash = Text(allow_none=True, metadata={"description": "Of the event before it."})
+    hash = Text(metadata={"description": "docs/evidence.md says of what."})
     kind = Text()
     revision = Whole(allow_none=True)
     actor = Nested(ActorSchema())
     request_id = Text(allow_none=True)
     data = Pairs()
     at = Instant()
+
+
+class SignatureSchema(Shown):
+    algorithm = Choice("Ed25519")
+    key_id = Text(metadata={"description": "SHA-256 of the public key in DER."})
+    public_key = Text(metadata={"description": "PEM. Who made it is shown by a key from elsewhere."})
+    value = Text(metadata={"description": "Base64; over the RFC 8785 form of all but the signature."})
+
+
+class EvidenceSchema(Shown):
+    format = Text()
+    made_at = Instant()
+    exposure = Pairs()
+    revisions = Items(Pairs(), metadata={"description": "By number, each with its content and digest."})
+    reviews = Items(Pairs())
+    events = Items(Pairs(), metadata={"description": "The chain: each names the hash of the one before."})
+    signature = Nested(SignatureSchema())
+
+
+class EvidenceKeySchema(Shown):
+    key_id = Text()
+    algorithm = Choice("Ed25519")
+    public_key = Text(metadata={"description": "PEM."})
+
+
+class EvidenceKeysSchema(Shown):
+    keys = Items(Nested(EvidenceKeySchema()))
 
 
 class OwnerSchema(Shown):

@@ -10,6 +10,7 @@ from flask_smorest import Api  # type: ignore[import-untyped]
 from service.api import (
     changes,
     docs,
+    evidence,
     exposures,
     freezes,
     health,
@@ -40,6 +41,7 @@ RESOURCES = (
     changes,
     revisions,
     reviews,
+    evidence,
     policies,
     node_ports,
     node_port_map,

@@ -15,6 +15,7 @@ PUBLIC = frozenset(
         "docs.as_json",
         "docs.page",
         "docs.problem",
+        "evidence.list_evidence_keys",
     }
 )
 """Endpoints that anyone may call."""

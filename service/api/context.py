@@ -16,6 +16,7 @@ from service.domain.identifiers import uuid7
 from service.workflow.act import Act
 from service.workflow.govern import note_denial
 from service.workflow.judge import Judge
+from service.workflow.signing import Signer
 
 Transaction: TypeAlias = AbstractContextManager[Any]
 """Yields the Session that workflow functions take; the api itself does nothing with it."""
@@ -29,7 +30,7 @@ class Edge:
     """What wiring hands to the api.
 
     ``transaction`` commits at the end, rolls back on an exception, and raises Busy or Unavailable. ``ready``
-    names each check and what is wrong with it (None: nothing).
+    names each check and what is wrong with it (None: nothing). ``signer`` signs evidence; None: no key.
     """
 
     transaction: Callable[[], Transaction]
@@ -37,6 +38,7 @@ class Edge:
     entropy: Callable[[int], bytes]
     ready: Callable[[], Mapping[str, str | None]]
     judge: Judge
+    signer: Signer | None = None
 
 
 def edge() -> Edge:

@@ -72,6 +72,9 @@ def event_document(event: Event) -> Document:
     """Return one event."""
     return {
         "id": event.id,
+        "seq": event.seq,
+        "previous_hash": event.previous_hash,
+        "hash": event.hash,
         "kind": event.kind,
         "revision": event.revision,
         "actor": event.actor,

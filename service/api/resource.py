@@ -95,6 +95,11 @@ class Resource(Blueprint):  # type: ignore[misc]
         decorate: Callable[[View], View] = self.alt_response(status, schema=schema, description=description)
         return decorate
 
+    def public(self, view: View) -> View:
+        """Describe that a view needs no token; ``auth.PUBLIC`` is what lets it."""
+        described: View = self.doc(security=[])(view)
+        return described
+
     def header(self, name: str, description: str) -> Callable[[View], View]:
         """Describe a request header that the view reads."""
         parameter = {"in": "header", "name": name, "description": description, "schema": {"type": "string"}}

@@ -306,16 +306,26 @@ class ClusterView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened to an exposure; never changed, never deleted."""
+class Entry:
+    """What an event says and where it stands in its exposure's chain; ``seq`` counts from 1."""
 
-    id: int
+    exposure_id: UUID
+    seq: int
+    previous_hash: str | None
     kind: str
     revision: int | None
     actor: Document
     request_id: str | None
     data: Document
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Entry):
+    """Something that happened to an exposure; never changed, never deleted."""
+
+    id: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

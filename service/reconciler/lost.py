@@ -105,7 +105,7 @@ def _recover_one(
     if owner is None:
         taken_back = reassign.retake_port(session, record, revision, port, now)
         if taken_back:
-            _tell(session, record, number, "port-regained", now, port=port)
+            _tell(session, record, revision, "port-regained", now, port=port)
         return taken_back
     theft = reassign.Theft(revision, port, (owner.namespace, owner.name))
     if not theft.was_asked():
@@ -124,7 +124,7 @@ def _say_why(session: Session, record: ExposureRecord, missing: frozenset[int], 
     if record.sync.state is SyncState.IN_SYNC:
         values["state"] = move_sync(record.sync.state, SyncState.DRIFTED).value
     sync.record(session, record.exposure.id, now, **values)
-    newest = _undone(record)[-1].number
+    newest = _undone(record)[-1]
     _tell(session, record, newest, "port-lost", now, ports=sorted(missing), reason=reason, message=message)
     return True
 
@@ -157,6 +157,15 @@ def _was_asked(revision: Revision, port: int) -> bool:
 
 
 def _tell(
-    session: Session, record: ExposureRecord, revision: int, kind: str, now: datetime, **data: object
+    session: Session, record: ExposureRecord, revision: Revision, kind: str, now: datetime, **data: object
 ) -> None:
-    events.append(session, record.exposure.id, kind, actor=ACTOR, now=now, revision=revision, data=dict(data))
+    events.append(
+        session,
+        record.exposure.id,
+        kind,
+        actor=ACTOR,
+        now=now,
+        revision=revision.number,
+        request_id=revision.request_id,
+        data=dict(data),
+    )

@@ -175,6 +175,11 @@ def _told(error: DBAPIError | psycopg.Error) -> Exception:
     return error
 
 
+def one_moment(session: Session) -> None:
+    """Let a transaction that only reads see one moment with all its statements; this has to be its first."""
+    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+
+
 class Listener:
     """Waits for ``wake`` on a connection of its own; without one it only waits, and polling makes sure.
 

@@ -1,19 +1,55 @@
-"""What happened, in order; rows are only ever added."""
+"""What happened, in order; rows are only ever added, each one chained to the one before.
+
+A new event has to know the hash of the last one. The exposure's row has it, and its lock lets one writer at a
+time go on from there. Within a transaction that lock is kept, so where the chain ends is read once.
+"""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, Executable, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from service.domain.exposure import Event
+from service.domain.chain import START, Head, link
+from service.domain.exposure import Entry, Event
 from service.domain.spec import Document
 from service.store import tables as t
 from service.store.database import LATER
 from service.store.rows import event_of
 
-APPEND = insert(t.event).inline()
+HEADS = "chain heads"
+"""Of a session, which is one transaction: exposure → where its chain ends."""
+
+HEAD = (
+    select(t.exposure.c.head_seq, t.exposure.c.head_hash)
+    .where(t.exposure.c.id == bindparam("exposure_id"))
+    .with_for_update(key_share=True)
+)
+WRITTEN = ("seq", "previous_hash", "hash", "kind", "revision", "actor", "request_id", "data", "at")
+
+
+def _append() -> Executable:
+    """Return what writes an event and moves the head of its chain; from another head it fails, with NULL."""
+    moved = (
+        update(t.exposure)
+        .where(t.exposure.c.id == bindparam("of"), t.exposure.c.head_seq == bindparam("seq") - 1)
+        .values(head_seq=bindparam("seq"), head_hash=bindparam("hash"))
+        .returning(t.exposure.c.id)
+        .cte("moved")
+    )
+    values: dict[str, ColumnElement[Any]] = {column: bindparam(column) for column in WRITTEN}
+    values["exposure_id"] = select(moved.c.id).scalar_subquery()
+    return insert(t.event).values(values).inline()
+
+
+APPEND = _append()
 """Inline: nobody needs the new id."""
+
+
+def begin(session: Session, exposure_id: UUID) -> None:
+    """Begin the chain of an exposure that this transaction makes: its head need not be read."""
+    session.info.setdefault(HEADS, {})[exposure_id] = START
 
 
 def append(
@@ -22,33 +58,43 @@ def append(
     kind: str,
     *,
     actor: Document,
+    request_id: str,
     now: datetime,
     revision: int | None = None,
-    request_id: str | None = None,
     data: Document | None = None,
 ) -> None:
-    """Write down one event."""
-    session.execute(
-        APPEND,
-        {
-            "exposure_id": exposure_id,
-            "kind": kind,
-            "revision": revision,
-            "actor": actor,
-            "request_id": request_id,
-            "data": data or {},
-            "at": now,
-        },
-        execution_options=LATER,
+    """Write down one event as the last one of its exposure's chain.
+
+    Args:
+        request_id: of the request that it comes from; what the worker does comes from the revision's.
+    """
+    heads: dict[UUID, Head] = session.info.setdefault(HEADS, {})
+    if exposure_id not in heads:
+        heads[exposure_id] = Head(*session.execute(HEAD, {"exposure_id": exposure_id}).one())
+    last = heads[exposure_id]
+    entry = Entry(
+        exposure_id=exposure_id,
+        seq=last.seq + 1,
+        previous_hash=last.hash,
+        kind=kind,
+        revision=revision,
+        actor=actor,
+        request_id=request_id,
+        data=data or {},
+        at=now,
     )
+    heads[exposure_id] = link(entry)
+    row = {column: getattr(entry, column) for column in WRITTEN if column != "hash"}
+    values = {**row, "of": exposure_id, "hash": heads[exposure_id].hash}
+    session.execute(APPEND, values, execution_options=LATER)
 
 
 def of_exposure(session: Session, exposure_id: UUID, after: int, limit: int) -> list[Event]:
-    """Return events with an id above ``after``, oldest first."""
+    """Return events that stand after ``after`` in their chain, oldest first."""
     query = (
         select(t.event)
-        .where(t.event.c.exposure_id == exposure_id, t.event.c.id > after)
-        .order_by(t.event.c.id)
+        .where(t.event.c.exposure_id == exposure_id, t.event.c.seq > after)
+        .order_by(t.event.c.seq)
         .limit(limit)
     )
     return [event_of(row) for row in session.execute(query)]

@@ -37,6 +37,7 @@ from service.domain.exposure import (
 )
 from service.domain.freeze import Freeze
 from service.domain.spec import Document
+from service.store import events
 from service.store import tables as t
 from service.store.database import LATER
 from service.store.rows import claim_of, exposure_of, freeze_of, review_of, revision_of, sync_of
@@ -113,6 +114,7 @@ def add(session: Session, exposure: Exposure) -> None:
     }
     if session.execute(ADD, row).first() is None:
         raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
+    events.begin(session, exposure.id)
 
 
 def add_revision(session: Session, revision: Revision) -> None:

@@ -174,7 +174,7 @@ def events(session: Session, exposure_id: UUID, principal: Principal, page: Page
     """
     exposure(session, exposure_id, principal)
     rows = event_rows.of_exposure(session, exposure_id, _number(page.after, MOST_EVENT), page.size + 1)
-    return page_of(rows, page.size, (str(rows[: page.size][-1].id),) if rows else ())
+    return page_of(rows, page.size, (str(rows[: page.size][-1].seq),) if rows else ())
 
 
 def node_ports(session: Session, cluster: str, page: PageRequest, now: datetime) -> Page[PortClaim]:

@@ -22,6 +22,7 @@ FORBIDDEN = [
     ("service/workflow/submit.py", "import service.expressions", "the evaluator: built by wiring alone"),
     ("service/policies/__init__.py", "import service.store", "policies: the documents that ship"),
     ("service/store/rows.py", "import service.workflow.submit", "store: rows to domain values"),
+    ("service/api/app.py", "import cryptography", "api: HTTP"),
     ("service/workflow/submit.py", "import flask", "workflow: what a person can do"),
     ("service/api/app.py", "import service.store.ports", "api: HTTP"),
     ("service/api/app.py", "import service.reconciler", "api and reconciler meet in the database"),

@@ -39,7 +39,7 @@ def every_call() -> Iterator[tuple[str, str, str]]:
             yield rule.endpoint, method, adapter.build(rule.endpoint, values)
 
 
-def test_only_health_and_documents_are_public():
+def test_only_health_documents_and_public_keys_are_public():
     assert {endpoint for endpoint, _, _ in every_call()} >= PUBLIC
     public = {address for endpoint, _, address in every_call() if endpoint in PUBLIC}
     assert public <= {
@@ -50,6 +50,7 @@ def test_only_health_and_documents_are_public():
         "/openapi.json",
         "/docs",
         "/problems/x",
+        "/v1/evidence-keys",
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Row, text
 
 from service.domain.manifest import Mark
+from service.workflow.evidence import audit
 from tests.e2e.world import Document, World
 
 Rows: TypeAlias = Sequence[Row[Any]]
@@ -38,8 +39,11 @@ def faults(world: World) -> list[str]:
         exposures = session.execute(text(EXPOSURES)).all()
         claims = session.execute(text("SELECT port, state, exposure_id FROM port_claim")).all()
         events = session.execute(text("SELECT exposure_id, kind, revision FROM event ORDER BY id")).all()
+    with world.database.transaction() as session:
+        broken, _ = audit(session, [exposure.id for exposure in exposures])
     services = world.services()
     return [
+        *(f"{finding.exposure_id}: {finding.fault.pointer} {finding.fault.detail}" for finding in broken),
         *_faults_of_services(exposures, services),
         *_faults_of_claims(exposures, claims, services),
         *_faults_of_events(exposures, events),

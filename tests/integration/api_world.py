@@ -20,6 +20,7 @@ from service.domain.identifiers import uuid7
 from service.domain.ports import Pool
 from service.store import identities
 from service.workflow.identify import hash_of
+from service.workflow.signing import Signer, new_key
 from tests.judges import a_judge
 
 Transaction = Callable[[], AbstractContextManager[Session]]
@@ -48,6 +49,7 @@ PEOPLE: Mapping[str, Principal] = {
     ),
 }
 POOL = Pool(30000, 30040)
+SIGNER = Signer.of_pem(new_key(bytes(range(32))))
 
 
 def fill(transaction: Transaction, now: datetime) -> None:
@@ -136,12 +138,14 @@ class Caller:
 class World:
     """The app at a real database."""
 
-    def __init__(self, transaction: Transaction, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, transaction: Transaction, now: Callable[[], datetime], signer: Signer | None = SIGNER
+    ) -> None:
         self.transaction, self.now = transaction, now
         fill(transaction, now())
         self.checks: dict[str, str | None] = {"database": None}
         self.judge = a_judge()
-        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks, self.judge))
+        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks, self.judge, signer))
         client = self.app.test_client()
         callers = {who: Caller(client, who) for who in PEOPLE}
         self.ann, self.ben, self.eve, self.both = (callers[who] for who in ("ann", "ben", "eve", "both"))

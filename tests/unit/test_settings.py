@@ -57,6 +57,15 @@ def test_a_file_may_hold_the_url(monkeypatch: pytest.MonkeyPatch, tmp_path) -> N
     assert settings.database_url == "postgresql+psycopg://db/wharfinger"
 
 
+def test_the_signing_key_comes_from_a_file_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    (tmp_path / "key").write_text("secret")
+    settings = read_with(monkeypatch, SIGNING_KEY_FILE=str(tmp_path / "key"))
+    assert settings.signing_key == "secret"
+    assert "secret" not in repr(settings)
+
+
 def test_a_released_port_cools_for_a_day_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings().cooling_hours == 24
     assert read_with(monkeypatch, COOLING_HOURS="0.5").cooling_hours == 0.5

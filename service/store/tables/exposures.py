@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -34,6 +35,9 @@ exposure = Table(
     Column("created_at", Time, nullable=False),
     Column("ended_at", Time),
     Column("end_reason", Text),
+    Column("head_seq", Integer, nullable=False, server_default=text("0")),
+    Column("head_hash", Text),
+    CheckConstraint("(head_seq = 0) = (head_hash IS NULL)", name="head"),
     Column("suspension", Text),
     Column("suspended_at", Time),
     Column("applied_at", Time),
@@ -164,5 +168,9 @@ event = Table(
     Column("request_id", Text),
     Column("data", JSONB, nullable=False),
     Column("at", Time, nullable=False),
-    Index("event_exposure_id_id_idx", "exposure_id", "id"),
+    Column("seq", Integer, nullable=False),
+    Column("previous_hash", Text),
+    Column("hash", Text, nullable=False),
+    CheckConstraint("seq >= 1 AND (seq = 1) = (previous_hash IS NULL)", name="chain"),
+    UniqueConstraint("exposure_id", "seq"),
 )
