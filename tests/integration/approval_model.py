@@ -50,10 +50,10 @@ REVIEWERS = (
 
 HOUSES: Sequence[Mapping[str, Any]] = (
     {"require": [{"group": "platform", "count": 2}]},
-    {"require": [{"group": "platform"}, {"group": "security"}]},
+    {"require": [{"group": "platform", "count": 1}, {"group": "security", "count": 1}]},
     {"require": [{"count": 1}]},
     {"auto": True, "lifetime": {"max": "240h", "max_total": "300h"}},
-    {"require": [{"group": "security"}], "pending_ttl": "48h"},
+    {"require": [{"group": "security", "count": 1}], "pending_ttl": "48h"},
 )
 """What the platform may ask for; the first holds at the beginning."""
 
@@ -161,7 +161,7 @@ def is_path(words: Sequence[str]) -> bool:
     return words[:1] == ["pending"] and all(step in TABLE for step in pairwise(words))
 
 
-def word_of(record: ExposureRecord, decision: str) -> int | None:
+def number_of(record: ExposureRecord, decision: str) -> int | None:
     """Return the number of the one revision that is so decided, None when none is."""
     found = [r.number for r in record.revisions if r.decision.value == decision]
     assert len(found) <= 1, (decision, found)

@@ -219,6 +219,21 @@ def test_a_renewal_lifts_the_suspension_of_the_end(world: ApprovalWorld, clock: 
     assert (case.state(), case.in_cluster()) == ("Active", True)
 
 
+def test_a_renewal_that_the_clock_sees_before_the_worker_is_not_undone(
+    world: ApprovalWorld, clock: Clock
+) -> None:
+    case = world.alive(lifetime="10h")
+    clock.advance(hours=11)
+    world.tick()
+    case.act("renewals")
+    case.approve("eve")
+
+    world.tick()
+    world.settle()
+
+    assert (case.state(), case.in_cluster()) == ("Active", True)
+
+
 def test_what_is_not_live_cannot_be_renewed(world: ApprovalWorld) -> None:
     assert world.ask().act("renewals").json["code"] == "nothing-to-renew"
 

@@ -1,9 +1,9 @@
 """The approvals beside a model of them: whatever people, policies, clock and worker do in whatever order.
 
-Many people, some with a second token, some who act for others, ask, change, review, break the glass, pause and
-take back; rules change under what waits; time passes, and now the worker looks first and now the clock. After
-every step: nothing is approved or live without its quorum, nothing has moved as the table does not say, what
-is live stays while a change waits.
+Many people, some with a second token, some who act for others, ask, change, review, break the glass, pause
+and take back; rules change under what waits; time passes, and now the worker looks first and now the clock.
+After every step: nothing is approved or live without its quorum, nothing has moved as the table does not say,
+what is live stays while a change waits.
 """
 
 import os
@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from service.deadlines.loop import Clock as Deadlines
 from service.deadlines.loop import Edge as DeadlinesEdge
 from service.domain.errors import WharfingerError
-from service.domain.exposure import ExposureRecord, Metadata, Opinion, Principal, Revision, RevisionKind, Role
+from service.domain.exposure import ExposureRecord, Metadata, Opinion, Revision, RevisionKind, Role
 from service.domain.freeze import Freeze
 from service.domain.identifiers import uuid7
 from service.domain.manifest import Mark
@@ -61,8 +61,8 @@ from tests.integration.approval_model import (
     is_unreviewed,
     may_review,
     name_of,
+    number_of,
     opens_nothing,
-    word_of,
     writers,
 )
 from tests.integration.reconciler_world import Cluster, Looker
@@ -94,6 +94,7 @@ CHANGES: dict[str, Callable[[Spec, Clock], Spec]] = {
     "later": lambda spec, clock: replace(spec, not_before=clock() + timedelta(hours=6)),
 }
 OWNER, REVIEWER = st.sampled_from(OWNERS), st.sampled_from(REVIEWERS)
+TYPE = st.sampled_from([ExposureType.CLUSTER_IP, ExposureType.NODE_PORT])
 NAME, PLACE = st.sampled_from(NAMES), st.integers(0, 3)
 
 
@@ -137,13 +138,7 @@ class Approvals(RuleBasedStateMachine):
 
     # What people do.
 
-    @rule(
-        name=NAME,
-        who=OWNER,
-        kind=st.sampled_from(list(ExposureType)[:2]),
-        hours=st.sampled_from([None, 10, 72]),
-        asked=st.booleans(),
-    )
+    @rule(name=NAME, who=OWNER, kind=TYPE, hours=st.sampled_from([None, 10, 72]), asked=st.booleans())
     def submit(self, name: str, who: str, kind: ExposureType, hours: int | None, asked: bool) -> None:
         number = 30007 if asked and kind is ExposureType.NODE_PORT else None
         spec = Spec(
@@ -195,6 +190,15 @@ class Approvals(RuleBasedStateMachine):
         for who in people[:size]:
             self.review(name, who, Opinion.APPROVE, 1)
             self.every_step_is_lawful()
+
+    @rule(name=NAME, who=st.sampled_from(["ann", "max"]), kind=TYPE, hours=st.sampled_from([10, 72]))
+    def go_live(self, name: str, who: str, kind: ExposureType, hours: int) -> None:
+        """Come as far as one can, from wherever it is."""
+        self.submit(name, who, kind, hours, asked=False)
+        self.every_step_is_lawful()
+        self.approve_together(name, ["eve", "liz", "sam", "dan"], 4)
+        self.disturb(name, "ready")
+        self.look(2)
 
     @rule(name=NAME, who=REVIEWER, place=st.integers(0, 9))
     def take_back_a_review(self, name: str, who: str, place: int) -> None:
@@ -278,7 +282,7 @@ class Approvals(RuleBasedStateMachine):
             for name, found in at_rest.items():
                 assert self.cluster.peek("team-a", name) == found
             for record in self.records.values():
-                live = word_of(record, "live")
+                live = number_of(record, "live")
                 assert live is None or (record.exposure.id, live) not in banned
                 self.check_cluster(record)
 
@@ -325,7 +329,7 @@ class Approvals(RuleBasedStateMachine):
             had, decided_at=None, break_glass=None
         )
         if (was, now) == ("live", "retired"):
-            assert word_of(record, "live") is not None or record.exposure.ended_at is not None
+            assert number_of(record, "live") is not None or record.exposure.ended_at is not None
         if (was, now) == ("approved", "live"):
             assert then.exposure.intent == "present"
 
@@ -365,7 +369,7 @@ class Approvals(RuleBasedStateMachine):
 
     def check_word(self, record: ExposureRecord) -> None:
         word, exposure = state_word(record, self.clock()), record.exposure
-        pending, approved, live = (word_of(record, each) for each in ("pending", "approved", "live"))
+        pending, approved, live = (number_of(record, each) for each in ("pending", "approved", "live"))
         assert (word == "Ended") == (exposure.ended_at is not None)
         assert (exposure.end_reason is None) <= (word != "Ended")
         assert (word == "Ending") == (exposure.intent == "absent" and exposure.ended_at is None)
@@ -389,7 +393,7 @@ class Approvals(RuleBasedStateMachine):
         }
         if was == "expired" and record.exposure.intent == "present":
             assert granted - {r.number for r in then.revisions if r.decision != "pending"}
-        waiting = word_of(record, "approved")
+        waiting = number_of(record, "approved")
         if now == "expired" and was != "expired":
             assert waiting not in granted
 
@@ -447,19 +451,18 @@ class Approvals(RuleBasedStateMachine):
         house, needs = HOUSES[self.house], []
         authors, base = writers(PEOPLE[who]), None
         if before is not None:
-            base = word_of(before, "approved") or word_of(before, "live")
-            pending = word_of(before, "pending")
+            base = number_of(before, "approved") or number_of(before, "live")
+            pending = number_of(before, "pending")
             sources = [pending] if pending else []
             sources += [base] if base and not is_trusted(before, base) else []
             for number in sources:
                 authors |= self.known[before.exposure.id, number].authors
         trusted = before is not None and is_trusted(before, base)
         renews = revision.kind is RevisionKind.RENEWAL
-        if before is not None and base is not None and trusted and not renews:
-            if opens_nothing(before.revisions[base - 1].spec, revision.spec):
-                self.known[key] = Knowledge(authors, None)
-                assert revision.decision == "approved"
-                return
+        if trusted and not renews and opens_nothing(before.revisions[base - 1].spec, revision.spec):
+            self.known[key] = Knowledge(authors, None)
+            assert revision.decision == "approved"
+            return
         if "auto" not in house:
             needs = [(each.get("group"), each.get("count", 1)) for each in house["require"]]
         elif renews and not self.is_renewable(record):
@@ -503,7 +506,7 @@ class Approvals(RuleBasedStateMachine):
         record = self.of(name)
         if record is None or record.exposure.intent != "present" or record.sync.state != "in_sync":
             return None
-        if word_of(record, "live") != record.sync.revision or word_of(record, "approved") is not None:
+        if number_of(record, "live") != record.sync.revision or number_of(record, "approved") is not None:
             return None
         return self.cluster.peek("team-a", name)
 
