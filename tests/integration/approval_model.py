@@ -30,7 +30,7 @@ PEOPLE: Mapping[str, Principal] = {
     ),
     "portal-for-eve": Principal(PrincipalKind.SERVICE_ACCOUNT, "portal", "eve", **ASKS),
 }
-OWNERS = ("ann", "ann", "ada", "max", "liz-asks", "boss", "portal-for-eve", "bot", "ben", "aud")
+OWNERS = (*("ann", "ada", "max") * 3, "liz-asks", "boss", "portal-for-eve", "bot", "ben", "aud")
 REVIEWERS = (
     "eve",
     "EVE",

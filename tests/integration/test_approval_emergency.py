@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import Clock
-from tests.integration.api_world import a_request
+from tests.integration.api_world import a_request, assert_problem
 from tests.integration.approval_world import TWO_OF_PLATFORM, ApprovalWorld, Case
 from tests.postgres import Database
 
@@ -64,6 +64,16 @@ def test_what_is_reviewed_afterwards_stays(world: ApprovalWorld, clock: Clock) -
     world.settle()
 
     assert (case.decisions(), case.in_cluster()) == (["live"], True)
+
+
+def test_what_is_on_its_way_out_is_not_reviewed_any_more(world: ApprovalWorld, clock: Clock) -> None:
+    case = world.ask()
+    break_glass(case)
+    world.settle()
+    clock.advance(hours=4)
+    world.tick()
+
+    assert_problem(case.review("eve"), 409, "ended")
 
 
 def test_what_is_rejected_afterwards_goes_at_once(world: ApprovalWorld) -> None:

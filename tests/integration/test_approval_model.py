@@ -135,6 +135,7 @@ class Approvals(RuleBasedStateMachine):
         self.answered: set[str] = set()
         self.is_late = False  # time went on, and the clock has not looked yet
         self.govern(0, 0)
+        self.have("hello")
 
     # What people do.
 
@@ -156,6 +157,7 @@ class Approvals(RuleBasedStateMachine):
 
     @rule(name=NAME, who=OWNER, change=st.sampled_from(sorted(CHANGES)))
     def revise(self, name: str, who: str, change: str) -> None:
+        self.have(name)
         edit = Edit(lambda before: CHANGES[change](before.spec, self.clock), lambda _: None)
         self.on(name, who, lambda s, known, act: revise_exposure(s, known.exposure.id, edit, act, self.judge))
 
@@ -166,9 +168,7 @@ class Approvals(RuleBasedStateMachine):
     @rule(name=NAME, who=REVIEWER, say=st.sampled_from(Opinion), back=PLACE, right=st.integers(0, 4))
     def review(self, name: str, who: str, say: Opinion, back: int, right: int = 1) -> None:
         """Review the newest revision mostly, with its digest mostly."""
-        record = self.of(name)
-        if record is None:
-            return
+        record = self.have(name)
         revision = record.revisions[-1 if back else 0]
         digest = revision.digest if right else record.revisions[0].digest + "0"
         new, principal = UUID(int=next(self.ids)), PEOPLE[who]
@@ -194,8 +194,7 @@ class Approvals(RuleBasedStateMachine):
     @rule(name=NAME, who=st.sampled_from(["ann", "max"]), kind=TYPE, hours=st.sampled_from([10, 72]))
     def go_live(self, name: str, who: str, kind: ExposureType, hours: int) -> None:
         """Come as far as one can, from wherever it is."""
-        self.submit(name, who, kind, hours, asked=False)
-        self.every_step_is_lawful()
+        self.have(name, who, kind, hours)
         self.approve_together(name, ["eve", "liz", "sam", "dan"], 4)
         self.disturb(name, "ready")
         self.look(2)
@@ -217,16 +216,14 @@ class Approvals(RuleBasedStateMachine):
 
     @rule(name=NAME, who=st.sampled_from(["max", "max", "bot", "eve"]), hours=st.sampled_from([1, 24]))
     def break_glass(self, name: str, who: str, hours: int) -> None:
-        record = self.of(name)
-        if record is None:
-            return
+        record = self.have(name)
         newest = record.revisions[-1]
         emergency = glass.Emergency(newest.digest, "INC-1", "down", hours * 3600)
         where = (record.exposure.id, newest.number)
         done = self.attempt(lambda s: glass.break_glass(s, where, emergency, self.act(who), self.judge))
         assert done is None or (who == "max" and newest.decision == "pending")
 
-    @rule(name=NAME, who=OWNER, verb=st.sampled_from(["suspend", "resume", "withdraw", "remove"]))
+    @rule(name=NAME, who=OWNER, verb=st.sampled_from(["suspend", "resume", "resume", "withdraw", "remove"]))
     def intend(self, name: str, who: str, verb: str) -> None:
         def do(session: Session, record: ExposureRecord, act: Act) -> object:
             here, newest = record.exposure.id, record.revisions[-1].number
@@ -416,6 +413,19 @@ class Approvals(RuleBasedStateMachine):
             }
 
     # How the model knows.
+
+    def have(
+        self, name: str, who: str = "ann", kind: ExposureType = ExposureType.NODE_PORT, hours: int = 72
+    ) -> ExposureRecord:
+        """Return the exposure that has a name; who finds it ended asks for another one."""
+        record = self.of(name)
+        if record is None or record.exposure.ended_at is not None:
+            allowed = ExposureType.CLUSTER_IP if self.ban == 1 else kind
+            self.submit(name, who, allowed, hours, asked=False)
+            self.every_step_is_lawful()
+        record = self.of(name)
+        assert record is not None
+        return record
 
     def act(self, who: str) -> Act:
         return Act(PEOPLE[who], self.clock(), "told")
