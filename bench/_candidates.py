@@ -1,7 +1,7 @@
 """The ways to choose a free node port that were weighed (docs/decisions/0006), as pgbench scripts.
 
-Each takes one port for the client in the statement that the product would send. The product's own comes from
-the product; the others work on a table of their own where the shape differs.
+Each takes one port of ``:pool`` for the client in the statement that the product would send. The product's
+own comes from the product; the others work on a table of their own where the shape differs.
 """
 
 import re
@@ -31,7 +31,7 @@ ANTI_JOIN = f"""
     WITH free AS MATERIALIZED (
         SELECT number FROM generate_series({POOL.first}, {POOL.last}) AS number
         WHERE NOT EXISTS (
-            SELECT FROM old_claim WHERE cluster = 'bench' AND port = number
+            SELECT FROM old_claim WHERE cluster = :pool AND port = number
                 AND NOT (state = 'cooling' AND until <= now())
         )
         ORDER BY number
@@ -39,7 +39,7 @@ ANTI_JOIN = f"""
         SELECT number FROM free WHERE pg_try_advisory_xact_lock(7, number) LIMIT 1
     )
     INSERT INTO old_claim (cluster, port, state, team, namespace, name, exposure_id, reason, changed_at)
-    SELECT 'bench', number, 'held', 'bench', 'bench', 'b', {CLIENT}, 'measured', now() FROM picked
+    SELECT :pool, number, 'held', 'bench', 'bench', 'b', {CLIENT}, 'measured', now() FROM picked
     ON CONFLICT (cluster, port) DO NOTHING
 """
 DROP_ROW = f"DELETE FROM old_claim WHERE exposure_id = {CLIENT} AND state = 'held'"
@@ -57,7 +57,7 @@ class Candidate:
 def statement(ends: tuple[str, str], skip: str = "SKIP LOCKED") -> str:
     """Return the product's statement with pgbench's expressions for its parameters."""
     values = {
-        "cluster": "'bench'",
+        "cluster": ":pool",
         "team": "'bench'",
         "namespace": "'bench'",
         "name": "'b'",
@@ -73,7 +73,7 @@ def statement(ends: tuple[str, str], skip: str = "SKIP LOCKED") -> str:
 
 def candidates() -> list[Candidate]:
     """Return all of them, the product's first."""
-    lock = "SELECT pg_advisory_xact_lock(7);\n"
+    lock = "SELECT pg_advisory_xact_lock(hashtext(:pool));\n"
     return [
         Candidate("row a port, SKIP LOCKED, turned", TURNS + statement(TURNED), FREE_ROW),
         Candidate("row a port, SKIP LOCKED, lowest", statement(FROM_THE_HEAD), FREE_ROW),

@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, event
 
+from service.store.database import ALONE, GATHERING
+
 LITERAL = re.compile(r"E?'(?:[^']|'')*'")
 DIRECTION = re.compile(r"(?:[^\t]*\t)?([FB])\t")
 """Of a line of libpq's trace: to the server (F) or from it (B)."""
@@ -62,22 +64,18 @@ def _listen(engine: Engine, sent: list[str], drivers: list[Any]) -> None:
     def on_connect(connection: Any, _: Any) -> None:
         drivers.append(connection)
 
-    def on_statement(_: Connection, __: Any, statement: str, values: Any, *___: Any) -> None:
+    def on_statement(_: Connection, __: Any, statement: str, values: Any, context: Any, ___: bool) -> None:
+        gathering = context.execution_options[GATHERING]
+        if gathering.begin_is_due and not context.execution_options.keys() & ALONE.keys():
+            sent.append("BEGIN")
         sent.append(inside.mogrify(statement, values))
 
-    def on_begin(connection: Connection) -> None:
-        driver: Any = connection.connection.driver_connection
-        if not driver.autocommit:
-            sent.append("BEGIN")
-
-    def on_commit(connection: Connection) -> None:
-        driver: Any = connection.connection.driver_connection
-        if not driver.autocommit:
+    def on_commit(_: Connection) -> None:
+        if sent.count("BEGIN") > sent.count("COMMIT"):
             sent.append("COMMIT")
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "before_cursor_execute", on_statement)
-    event.listen(engine, "begin", on_begin)
     event.listen(engine, "commit", on_commit)
 
 

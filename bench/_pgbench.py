@@ -16,6 +16,14 @@ WARM_UP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """One run of a script: when it began, in seconds of the machine's clock, and how long it took."""
+
+    began: float
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Latencies:
     """How long the acts took, in milliseconds, ascending."""
 
@@ -53,7 +61,20 @@ def run(
     seconds: float,
     settings: str = "",
 ) -> Latencies:
-    """Run scripts at random by their weights; return the latencies of the first one.
+    """Run scripts at random by their weights; return the latencies of the first one."""
+    acts = run_acts(url, folder, scripts, clients, seconds, settings)
+    return Latencies(sorted(act.milliseconds for act in acts))
+
+
+def run_acts(
+    url: str,
+    folder: Path,
+    scripts: Sequence[tuple[str, int]],
+    clients: int,
+    seconds: float,
+    settings: str = "",
+) -> list[Act]:
+    """Run scripts at random by their weights; return the acts of the first one, without the warm-up's.
 
     Args:
         url: SQLAlchemy's, of the login that runs them.
@@ -96,9 +117,13 @@ def run(
     lines = [
         list(map(int, line.split())) for log in folder.glob("log.*") for line in log.read_text().splitlines()
     ]
-    begun = min(line[4] * 1_000_000 + line[5] for line in lines)
-    warm = begun + WARM_UP_SECONDS * 1_000_000
-    acts = [line for line in lines if line[3] == 0 and line[4] * 1_000_000 + line[5] > warm]
+    ended = [line[4] + line[5] / 1_000_000 for line in lines]
+    warm = min(ended) + WARM_UP_SECONDS
+    acts = [
+        Act(end - line[2] / 1_000_000, line[2] / 1000)
+        for line, end in zip(lines, ended, strict=True)
+        if line[3] == 0 and end > warm
+    ]
     if not acts:
         raise SystemExit(f"pgbench finished no act in {seconds:.0f} s: this machine is too busy to measure.")
-    return Latencies(sorted(line[2] / 1000 for line in acts))
+    return acts

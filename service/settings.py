@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from environs import FileAwareEnv, ValidationError, validate
 
-PROCESSES = min(64, 2 * len(os.sched_getaffinity(0)))
-"""Two a core: each database round trip hands the GIL away and queues for it again."""
+PROCESSES = min(64, len(os.sched_getaffinity(0)))
+"""One a core: a request is mostly Python's work, and two that take turns on a core make both slower."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from service.domain.policy import Policy
 from service.domain.policy_document import parse
 from service.domain.spec import Spec
 from service.domain.subject import Subject
+from service.domain.verdict import Verdict, decide
+from service.expressions.evaluator import CelEvaluator
 from tests.builders import make_principal
 
 SPEC: dict[str, Any] = {
@@ -40,3 +42,17 @@ def make_subject(spec: Spec | None = None, namespace: str = "team-a", **fields: 
 def make_policy(name: str = "p", version: int = 1, **document: Any) -> Policy:
     """Return a policy of a document; one that says nothing approves everything."""
     return parse({"name": name} | (document or {"auto": True}), version)
+
+
+EVALUATOR = CelEvaluator()
+BROKEN = "object.nowhere == 1"
+"""An expression that fails."""
+
+DENY = [{"expression": "true", "message": "Never.", "field": "#/spec/type"}]
+ALLOW = make_policy("allow")
+TWO = make_policy("two", require=[{"group": "platform", "count": 2}])
+
+
+def verdict_of(*policies: Policy, subject: Subject | None = None) -> Verdict:
+    """Return what policies say together, of the request of ``make_subject`` unless it is another."""
+    return decide(policies, subject or make_subject(), EVALUATOR)

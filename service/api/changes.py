@@ -34,9 +34,10 @@ SHOWN = schemas.SpecSchema()
 @blueprint.takes(schemas.ExposurePatchSchema(), example={"spec": {"lifetime": "48h"}})
 @blueprint.header(*IF_MATCH)
 @blueprint.gives(202, answers.SubmittedExposureSchema(), headers={"ETag": ETAG, "Warning": WARNING})
+@blueprint.also(200, "Nothing changes by it: no revision was made.", answers.SubmittedExposureSchema())
 @blueprint.dry_run()
 @blueprint.problems(400, 401, 403, 404, 409, 412, 413, 415, 428)
-def change_exposure(body: Document, exposure_id: Any) -> tuple[Document, dict[str, str]]:
+def change_exposure(body: Document, exposure_id: Any) -> tuple[Document, int, dict[str, str]]:
     """Change an exposure
 
     A merge patch (RFC 7396) of the pending `spec`, else of the approved or live one. It makes a new revision;
@@ -52,7 +53,7 @@ def change_exposure(body: Document, exposure_id: Any) -> tuple[Document, dict[st
     with transaction() as session:
         made = revise_exposure(session, exposure_id, edit, act(), edge().judge)
         document = submitted_document(session, made)
-    return document, _headers(made)
+    return document, 202 if made.is_new else 200, _headers(made)
 
 
 @blueprint.route("/renewals", methods=["POST"])

@@ -9,7 +9,8 @@ from service.domain.policy import Binding, Failure, Match, Policy, Rule
 from service.domain.spec import Document
 from service.domain.subject import Subject
 
-DENIED, UNJUDGED = "denied", "not-evaluated"
+DENIED, UNJUDGED, OVERLONG, UNDECIDED = "denied", "not-evaluated", "lifetime", "no-policy"
+"""A deny rule is true of it; nobody can say; it would last too long; no policy says who decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _overlong(policy: Policy, longest: int, asked: int | None) -> Iterator[Reaso
             f"{lasts}, and policy {policy.name} allows at most {duration_text(longest)}. "
             "Ask for less: it can be renewed before it ends."
         )
-        yield Reason(policy.ref(), message, "#/spec/lifetime")
+        yield Reason(policy.ref(), message, "#/spec/lifetime", OVERLONG)
 
 
 def _warnings(policy: Policy, binding: Binding) -> Iterator[str]:

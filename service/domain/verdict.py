@@ -12,11 +12,11 @@ from itertools import count
 
 from service.domain.duration import duration_text
 from service.domain.exposure import Principal, Role
-from service.domain.gate import UNJUDGED, Gate, Reason, gate_of
+from service.domain.gate import DENIED, UNDECIDED, UNJUDGED, Gate, Reason, gate_of
 from service.domain.policy import Evaluator, Failure, Lifetime, Mode, Policy, Requirement, Scope
 from service.domain.seat import APPROVER, Seat
 from service.domain.spec import Document
-from service.domain.subject import Renewal, Subject, object_of, person_of
+from service.domain.subject import Renewal, Subject, person_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,10 @@ class Verdict:
     def is_automatic(self) -> bool:
         """Return whether nobody has to look at it."""
         return not self.denied and not self.seats
+
+    def violations(self) -> tuple[Reason, ...]:
+        """Return what deny rules say: what holds for an exposure that was approved long ago, too."""
+        return tuple(reason for reason in self.denied if reason.code in (DENIED, UNJUDGED))
 
     def document(self) -> Document:
         """Return it as it is stored in the revision, and shown."""
@@ -66,12 +70,16 @@ def decide(policies: Sequence[Policy], subject: Subject, evaluator: Evaluator) -
     return _joined([gate_of(policy, subject, binding) for policy in policies], subject)
 
 
-def may_sit(seat: Seat, reviewer: Principal, subject: Subject, evaluator: Evaluator) -> bool:
-    """Return whether a reviewer's claims fit a seat; a filter that fails lets nobody in."""
+def may_sit(seat: Seat, reviewer: Principal, wanted: Document, evaluator: Evaluator) -> bool:
+    """Return whether a reviewer's claims fit a seat; a filter that fails lets nobody in.
+
+    Args:
+        wanted: what was asked for, as ``subject.object_of()`` makes it.
+    """
     fits = Role.APPROVER in reviewer.roles if seat.group is None else seat.group in reviewer.groups
     if not fits or seat.filter is None:
         return fits
-    variables = {"object": object_of(subject.metadata, subject.spec), "reviewer": person_of(reviewer)}
+    variables = {"object": wanted, "reviewer": person_of(reviewer)}
     binding = evaluator.bind(Scope.REVIEWER, variables, {})
     return not isinstance(binding, Failure) and binding.truth(seat.filter) is True
 
@@ -81,7 +89,7 @@ def _joined(gates: Sequence[Gate], subject: Subject) -> Verdict:
     speaking = [gate for gate in enforced if gate.automatic or gate.policy.require]
     denied = [reason for gate in enforced for reason in gate.reasons]
     if not speaking and not denied:
-        denied.append(Reason(None, _nobody_decides(subject)))
+        denied.append(Reason(None, _nobody_decides(subject), code=UNDECIDED))
     lifetime = _shortest([gate.policy.lifetime for gate in enforced if gate.policy.lifetime])
     seats, remarks = _seats(speaking, subject, lifetime)
     automatic = [gate.policy.ref() for gate in speaking if gate.automatic or subject.narrows()]

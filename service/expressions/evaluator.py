@@ -18,7 +18,7 @@ from cel_expr_python import cel
 from service.domain.policy import ExpressionFault, Failure, Kind, Scope
 from service.domain.spec import Document
 from service.domain.subject import REVIEWER_SHAPES, SHAPES
-from service.expressions.laws import Found, cost_faults, field_faults
+from service.expressions.laws import Found, field_faults, law_faults
 from service.expressions.syntax import Node, tree_of
 
 MAX_EXPRESSION_BYTES = 2048
@@ -94,7 +94,7 @@ class CelEvaluator:
         try:
             program = self.environment_of(scope, room).compile(expression)
             root = tree_of(program.serialize())
-            costly = tuple(_placed(expression, found) for found in cost_faults(root))
+            costly = tuple(_placed(expression, found) for found in law_faults(root))
         except RecursionError:
             return (ExpressionFault("This nests too deep."),)
         except (RuntimeError, ValueError) as error:  # all that the library raises, and a tree of another form

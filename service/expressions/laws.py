@@ -11,18 +11,40 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from service.domain.subject import REVIEWER_SHAPES, SHAPES
 from service.expressions.syntax import Form, Node
 
 MOST_LOOPS_INSIDE = 2
 _ADD, _INDEX = "_+_", "_[_]"
 
+TAKEN = frozenset({*SHAPES, *REVIEWER_SHAPES, "params"})
+"""A loop that hides one of these would be read in two ways: params has a room of its own when it is used."""
+
 Found = tuple[int, str]
 """An offset in characters, and what is wrong there."""
 
 
-def cost_faults(root: Node) -> Iterator[Found]:
-    """Yield what could cost too much."""
+def law_faults(root: Node) -> Iterator[Found]:
+    """Yield what could cost too much, or could be read in two ways."""
     yield from _loop_faults(root, 0)
+    for node in _every(root):
+        if node.form is Form.CALL and node.word == "matches" and not _is_the_authors(node.parts[-1]):
+            yield node.offset, "a pattern that comes with the request: write it out, or make it a parameter"
+        if taken := TAKEN.intersection(node.names):
+            yield node.offset, f"a loop whose variable has the name of another one, {min(taken)}"
+
+
+def _every(node: Node) -> Iterator[Node]:
+    yield node
+    for part in node.parts:
+        yield from _every(part)
+
+
+def _is_the_authors(pattern: Node) -> bool:
+    """Return whether a policy's author wrote a pattern: to read a long one costs more than to use it."""
+    while pattern.form is Form.SELECT:
+        [pattern] = pattern.parts
+    return pattern.form is Form.CONSTANT or (pattern.form is Form.NAME and pattern.word == "params")
 
 
 def _loop_faults(node: Node, depth: int) -> Iterator[Found]:

@@ -1,13 +1,19 @@
-"""One engine a process, one transaction a request; what PostgreSQL says, in the words of the error tree."""
+"""One engine a process, one transaction a request; what PostgreSQL says, in the words of the error tree.
 
+Round trips are the price of a request: each one hands the GIL away and queues for it again. So a transaction
+is one pipeline: BEGIN goes with the first statement, COMMIT with the last ones, and a statement that is sent
+``LATER`` goes with the next one whose answer somebody reads.
+"""
+
+import select
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeAlias
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, make_url, orm, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, orm, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service.domain.errors import Busy, Unavailable
@@ -25,6 +31,15 @@ LACKING_STATES = {
 BUSY_STATES = {"40001", "40P01", "55P03", "57014"}
 """Serialization failure, deadlock, lock timeout, statement timeout: the same request again may pass."""
 
+LATER: Mapping[str, Any] = {"later": True}
+"""Execution options of a statement whose answer nobody reads: its error comes with a later statement."""
+
+ALONE: Mapping[str, Any] = {"alone": True}
+"""Execution options of a look that needs no transaction around it: without others there is none."""
+
+GATHERING = "gathering"
+"""The execution option of a connection by which its statements find their transaction's."""
+
 SESSION_OPTIONS = "-c lock_timeout=4s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
 
 
@@ -35,7 +50,10 @@ class Transactions(Protocol):
 
 
 def open_engine(url: str, pool_size: int = 5) -> Engine:
-    """Return the process's engine; connections are made when needed, and tried before they are lent.
+    """Return the process's engine; connections are made when needed, and looked at before they are lent.
+
+    Each statement commits by itself but within ``transactions``: the driver would wait for the answer to its
+    own BEGIN.
 
     Raises:
         Unavailable: the URL has an option that PostgreSQL's client does not know.
@@ -44,14 +62,75 @@ def open_engine(url: str, pool_size: int = 5) -> Engine:
         psycopg.conninfo.make_conninfo(**make_url(url).query)  # type: ignore[arg-type]
     except psycopg.ProgrammingError as error:
         raise Unavailable(f"The database's URL cannot be used: {error}") from error
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
         pool_timeout=5,
+        isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": 5, "application_name": "wharfinger", "options": SESSION_OPTIONS},
     )
+    event.listen(engine, "checkout", _refuse_hung_up)
+    event.listen(engine, "do_execute", _execute)
+    return engine
+
+
+def _refuse_hung_up(driver: Any, *_: Any) -> None:
+    """Let the pool connect anew when the server has hung up: a ping would cost each request a round trip.
+
+    An idle connection has nothing to read but the server's farewell.
+    """
+    look = select.poll()
+    if not driver.closed:
+        look.register(driver.fileno(), select.POLLIN)
+    if driver.closed or look.poll(0):
+        raise DisconnectionError
+
+
+class _Gathering:
+    """What one transaction has still to send."""
+
+    def __init__(self) -> None:
+        self.begin_is_due = True
+        self._pipeline: AbstractContextManager[Any] | None = None
+
+    def __enter__(self) -> "_Gathering":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.send(*error)
+
+    def open(self, driver: Any) -> None:
+        """Keep back what is executed from now on."""
+        if self._pipeline is None:
+            self._pipeline = driver.pipeline()
+            self._pipeline.__enter__()
+
+    def keep_back(self, driver: Any, command: str) -> None:
+        """Keep back a command that SQLAlchemy need not know of."""
+        self.open(driver)
+        driver.execute(command)
+
+    def send(self, *error: Any) -> None:
+        """Send what was kept back, and wait for the answers."""
+        if self._pipeline is not None:
+            opened, self._pipeline = self._pipeline, None
+            opened.__exit__(*(error or (None, None, None)))
+
+
+def _execute(cursor: Any, statement: str, values: Any, context: Any) -> bool:
+    """Keep back a statement for ``LATER``; send another one with all that was kept back."""
+    gathering: _Gathering | None = context.execution_options.get(GATHERING)
+    is_later = "later" in context.execution_options
+    if gathering and gathering.begin_is_due and "alone" not in context.execution_options:
+        gathering.begin_is_due = False
+        gathering.keep_back(cursor.connection, "BEGIN")
+    if gathering and is_later:
+        gathering.open(cursor.connection)
+    cursor.execute(statement, values)
+    if gathering and not is_later:
+        gathering.send()
+    return True
 
 
 def transactions(engine: Engine) -> Transactions:
@@ -65,21 +144,35 @@ def transactions(engine: Engine) -> Transactions:
     @contextmanager
     def transaction() -> Iterator[Session]:
         try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
+            with (
+                Session(engine, expire_on_commit=False) as session,
+                session.begin(),
+                _Gathering() as gathering,
+            ):
+                connection = session.connection(execution_options={GATHERING: gathering})
                 yield session
+                if session.in_transaction() and not gathering.begin_is_due:
+                    gathering.keep_back(connection.connection.driver_connection, "COMMIT")
         except PoolTimeout as error:
             raise Busy("All database connections are in use. Try again in a second.") from error
-        except DBAPIError as error:
-            state = getattr(error.orig, "sqlstate", None)
-            if state in LACKING_STATES:
-                raise Unavailable(LACKING_STATES[state]) from error
-            if state in BUSY_STATES:
-                raise Busy("Somebody else is changing the same thing. Try again in a second.") from error
-            if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
-                raise Unavailable("The database does not answer. Try again in a few seconds.") from error
-            raise
+        except (DBAPIError, psycopg.Error) as error:
+            raise _told(error) from error
 
     return transaction
+
+
+def _told(error: DBAPIError | psycopg.Error) -> Exception:
+    """Return what PostgreSQL said in our words; an error of our own making stays as it is."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(said, "sqlstate", None)
+    if state in LACKING_STATES:
+        return Unavailable(LACKING_STATES[state])
+    if state in BUSY_STATES:
+        return Busy("Somebody else is changing the same thing. Try again in a second.")
+    invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
+    if invalidated or isinstance(said, psycopg.OperationalError | psycopg.InterfaceError):
+        return Unavailable("The database does not answer. Try again in a few seconds.")
+    return error
 
 
 class Listener:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from service.domain.exposure import ExposureRecord
@@ -18,7 +18,7 @@ def claim(session: Session, now: datetime) -> ExposureRecord | None:
         .where(exposure.ended_at.is_(None), exposure.next_deadline_at <= now)
         .order_by(exposure.next_deadline_at)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     found = session.scalar(query)
     return exposures.get(session, found) if found is not None else None
@@ -29,9 +29,10 @@ def call_up(session: Session, epoch: int, now: datetime) -> None:
     exposure = t.exposure.c
     stale = (
         select(exposure.id)
-        .where(exposure.ended_at.is_(None), exposure.judged_at < epoch, exposure.next_deadline_at > now)
+        .where(exposure.ended_at.is_(None), exposure.judged_at < epoch)
+        .where(or_(exposure.next_deadline_at.is_(None), exposure.next_deadline_at > now))
         .order_by(exposure.id)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
         .cte("stale")
     )
     session.execute(update(t.exposure).where(exposure.id == stale.c.id).values(next_deadline_at=now))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service.domain.exposure import Event
 from service.domain.spec import Document
 from service.store import tables as t
+from service.store.database import LATER
 from service.store.rows import event_of
 
 APPEND = insert(t.event).inline()
@@ -38,6 +39,7 @@ def append(
             "data": data or {},
             "at": now,
         },
+        execution_options=LATER,
     )
 
 

@@ -22,11 +22,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.allocation import Before
 from service.domain.errors import NameTaken
 from service.domain.exposure import (
     Allocation,
-    ClaimState,
     ClusterView,
     Decision,
     Exposure,
@@ -38,8 +36,9 @@ from service.domain.exposure import (
     Sync,
 )
 from service.domain.freeze import Freeze
-from service.domain.spec import Document, Spec
+from service.domain.spec import Document
 from service.store import tables as t
+from service.store.database import LATER
 from service.store.rows import claim_of, exposure_of, freeze_of, review_of, revision_of, sync_of
 
 
@@ -74,6 +73,7 @@ COLUMNS = (
     "created_at",
     "next_deadline_at",
     "judged_at",
+    "violations",
 )
 UNTOUCHED: Document = {
     "state": "none",
@@ -109,6 +109,7 @@ def add(session: Session, exposure: Exposure) -> None:
         "created_at": exposure.created_at,
         "next_deadline_at": exposure.next_deadline_at,
         "judged_at": exposure.judged_at,
+        "violations": None if exposure.violations is None else list(exposure.violations),
     }
     if session.execute(ADD, row).first() is None:
         raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
@@ -134,7 +135,7 @@ def add_revision(session: Session, revision: Revision) -> None:
         "verdict": revision.verdict,
         "pending_until": revision.pending_until,
     }
-    session.execute(ADD_REVISION, row)
+    session.execute(ADD_REVISION, row, execution_options=LATER)
 
 
 def _holder(session: Session, metadata: Metadata) -> UUID | None:
@@ -264,25 +265,6 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
         )
         for exposure in exposures
     ]
-
-
-BEFORE = (
-    select(t.revision.c.spec, t.revision.c.allocation)
-    .join_from(t.port_claim, t.revision, t.revision.c.exposure_id == t.port_claim.c.exposure_id)
-    .where(
-        *(t.port_claim.c[name] == bindparam(name) for name in ("cluster", "namespace", "name", "team")),
-        t.port_claim.c.state == ClaimState.COOLING.value,
-    )
-    .order_by(t.revision.c.created_at.desc(), t.revision.c.number.desc())
-    .limit(1)
-)
-
-
-def before(session: Session, metadata: Metadata) -> Before | None:
-    """Return the last revision of who had this identity before, while a port of it is cooling."""
-    identity = {name: getattr(metadata, name) for name in ("cluster", "namespace", "name", "team")}
-    row = session.execute(BEFORE, identity).first()
-    return Before(Spec.from_document(row.spec), Allocation.from_document(row.allocation)) if row else None
 
 
 def set_decision(session: Session, revision: Revision, decision: Decision, now: datetime) -> None:

@@ -12,6 +12,7 @@ from service.domain.exposure import ClusterView, Principal, PrincipalKind, Role
 from service.domain.ports import Pool
 from service.store import pool
 from service.store import tables as t
+from service.store.database import ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ class Place:
     ``shared``: other teams have the namespace too.
     """
 
-    cluster: Cluster | None = None
-    team_is_known: bool = False
-    is_given: bool = False
+    cluster: Cluster | None
+    team_is_known: bool
+    is_given: bool
     environment: str | None = None
     shared: bool = False
     view: ClusterView = field(default_factory=ClusterView)
@@ -97,7 +98,7 @@ def add_token(
 
 def principal_of(session: Session, sha256: str, now: datetime) -> Principal | None:
     """Return whose token has this hash, None when it is unknown or over."""
-    row = session.execute(TOKEN, {"sha256": sha256, "now": now}).first()
+    row = session.execute(TOKEN, {"sha256": sha256, "now": now}, execution_options=ALONE).first()
     if row is None:
         return None
     return Principal(

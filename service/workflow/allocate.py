@@ -10,7 +10,8 @@ from service.domain.exposure import Allocation, Exposure, PortOrigin, Role
 from service.domain.ports import Pool
 from service.domain.reservation import Asker, Reservation, blocking, choosable
 from service.domain.spec import Spec
-from service.store import exposures, ports, reservations
+from service.store import ports
+from service.store.known import known
 from service.workflow.act import Act
 
 
@@ -31,9 +32,9 @@ def allocate(
     if not spec.needs_node_ports() and not spec.needs_health_check_port():
         return Allocation()
     metadata = exposure.metadata
-    rules = reservations.holding(session, metadata.cluster, act.now)
+    rules, earlier = known(session, metadata, act.now)
     own_numbers = before.allocation.numbers() if before else frozenset()
-    needed = slots(spec, before or exposures.before(session, metadata))
+    needed = slots(spec, before or earlier)
     asked = {slot.asked: slot.pointer() for slot in needed if slot.asked is not None}
     asker = Asker(metadata.team, Role.ADMIN in act.principal.roles)
     _check_reservations(rules, {n: at for n, at in asked.items() if n not in own_numbers}, asker, act)

@@ -27,7 +27,11 @@ def comply(session: Session, record: ExposureRecord, act: Act, judge: Judge) -> 
     live = record.newest(Decision.LIVE)
     found = judge.denials(session, record, live) if live is not None else ()
     violations = [reason.document() for reason in found]
-    if live is not None and violations != list(record.exposure.violations or ()):
+    known = record.exposure.violations
+    if live is None or (known is not None and violations == list(known)):
+        exposures.note(session, record.exposure.id, judged_at=epoch)
+        return
+    if violations or known:
         kind = "not-compliant" if violations else "compliant"
         tell(session, record, live, kind, act, {"reasons": violations})
     exposures.changed(session, record.exposure.id, judged_at=epoch, violations=violations)

@@ -26,7 +26,7 @@ from service.domain.exposure import (
     Role,
 )
 from service.domain.lifecycle import Mover
-from service.domain.lifetime import PENDING_TTL
+from service.domain.lifetime import PENDING_TTL, is_unreviewed
 from service.domain.manifest import digest, render
 from service.domain.ports import Pool
 from service.domain.seat import Seat
@@ -128,6 +128,8 @@ def draft(session: Session, spec: Spec, standing: Standing, act: Act, judge: Jud
         UnsatisfiablePolicy: it asks for a seat that nobody can fill.
     """
     exposure, place, base = standing.exposure, standing.place, standing.base
+    if base is not None and is_unreviewed(base):
+        base = None  # nobody has looked at it yet: it vouches for nothing
     metadata = exposure.metadata
     manifest = render(metadata, spec)
     delta = delta_of(base.spec if base else None, spec)
@@ -186,12 +188,13 @@ def _staffed(session: Session, seats: Sequence[Seat], act: Act) -> tuple[str, ..
 
 
 def write(
-    session: Session, record: ExposureRecord, made: Draft, pool: Pool, act: Act
+    session: Session, record: ExposureRecord, made: Draft, pool: Pool, act: Act, before: Before | None = None
 ) -> tuple[ExposureRecord, tuple[str, ...]]:
     """Hold the node ports, write the revision down, and approve it when policies do.
 
     Args:
         record: the exposure as it is without this revision; its row is locked, or new.
+        before: what it was written on, whose chosen node ports it keeps.
 
     Returns:
         The record with the revision, and what is allowed but may surprise.
@@ -199,8 +202,6 @@ def write(
     Raises:
         NodePortTaken, NodePortReserved, PoolExhausted: as the ledger says.
     """
-    source = record.revisions[-1] if record.revisions else None
-    before = Before(source.spec, source.allocation) if source else None
     revision = made.revision
     allocation = allocate(session, record.exposure, revision.spec, pool, act, before)
     revision = replace(revision, allocation=allocation)

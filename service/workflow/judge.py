@@ -21,13 +21,13 @@ from service.domain.exposure import (
     RevisionKind,
     Role,
 )
-from service.domain.gate import UNJUDGED, Reason
+from service.domain.gate import Reason
 from service.domain.lifetime import clock_start
 from service.domain.policy import Evaluator, Policy
 from service.domain.policy_document import check, parse
 from service.domain.review import seats_of
 from service.domain.spec import Document, Spec
-from service.domain.subject import Renewal, Subject, person_of
+from service.domain.subject import Renewal, Subject, object_of, person_of
 from service.domain.verdict import Verdict, decide, may_sit
 from service.store import identities, policies
 
@@ -65,13 +65,13 @@ class Judge:
         metadata = record.exposure.metadata
         place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
         verdict, _ = self.decide(session, subject_of(record, revision, place))
-        return [reason for reason in verdict.denied if reason.policy is not None or reason.code == UNJUDGED]
+        return verdict.violations()
 
     def seats_for(self, record: ExposureRecord, revision: Revision, reviewer: Principal) -> tuple[str, ...]:
         """Return which seats of a revision somebody could fill, by the claims that came with the review."""
-        subject = subject_of(record, revision, identities.Place())
+        wanted = object_of(record.exposure.metadata, revision.spec)
         return tuple(
-            seat.key for seat in seats_of(revision) if may_sit(seat, reviewer, subject, self._evaluator)
+            seat.key for seat in seats_of(revision) if may_sit(seat, reviewer, wanted, self._evaluator)
         )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from service.domain.allocation import Before
 from service.domain.errors import NothingToRenew
 from service.domain.exposure import Decision, RevisionKind
+from service.domain.lifetime import is_unreviewed
 from service.domain.spec import Spec
 from service.store import exposures
 from service.workflow.act import Act
@@ -39,6 +40,8 @@ def renew_exposure(
             raise NothingToRenew("Nothing of this exposure is live: there is nothing to renew.")
         if record.newest(Decision.PENDING, Decision.APPROVED) is not None:
             raise NothingToRenew("A change waits: withdraw it, or wait until it is live, then renew.")
+        if is_unreviewed(live):
+            raise NothingToRenew("It came through by break-glass: it can be renewed once it is reviewed.")
         if live.spec.lifetime is None:
             raise NothingToRenew("This exposure has no end: there is nothing to renew.")
         return replace(before.spec, justification=justification or live.spec.justification)

@@ -69,9 +69,10 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
     check_going_on(record.exposure)
     edit.precondition(record.exposure.change_count)
     source = record.shown()
-    spec = edit.change(Before(source.spec, source.allocation))
+    before = Before(source.spec, source.allocation)
+    spec = edit.change(before)
     if spec == source.spec and edit.kind is RevisionKind.CHANGE:
-        return Submitted(record, ())
+        return Submitted(record, (), is_new=False)
     place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
     pool = check_place(place, metadata, spec, act.principal)
     check_quota(spec, exposure_id)
@@ -79,7 +80,7 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
     pending = record.newest(Decision.PENDING)
     if pending is not None:
         record = supersede(session, record, pending, act, made.revision.number)
-    record, warnings = write(session, record, made, pool, act)
+    record, warnings = write(session, record, made, pool, act, before)
     drop_unneeded(session, record, act.now)
     exposures.changed(session, exposure_id, generation=made.revision.number, next_deadline_at=act.now)
     after = exposures.get(session, exposure_id)

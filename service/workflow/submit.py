@@ -31,10 +31,11 @@ from service.workflow.judge import Judge
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What was asked for, and what is allowed but may surprise."""
+    """What was asked for, what is allowed but may surprise, and whether a revision was made."""
 
     record: ExposureRecord
     warnings: tuple[str, ...]
+    is_new: bool = True
 
 
 def submit_exposure(
@@ -65,7 +66,7 @@ def submit_exposure(
     lock_quota(session, metadata)(spec, None)
     record = ExposureRecord(exposure=exposure, revisions=(), sync=Sync(), claims=(), view=place.view)
     first = min(deadlines(replace(record, revisions=(made.revision,)))).at
-    exposure = replace(exposure, next_deadline_at=first, judged_at=made.epoch)
+    exposure = replace(exposure, next_deadline_at=first, judged_at=made.epoch, violations=())
     exposures.add(session, exposure)
     record, warnings = write(session, replace(record, exposure=exposure), made, pool, act)
     if record.revisions[0].decision is Decision.APPROVED:  # more was written than is known here

@@ -229,13 +229,19 @@ def test_the_readmes_curl_lines_work_as_pasted(tmp_path: Path):
         done = subprocess.run(pasted, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    _, asked, shown, applied, owned, kept, gone = done.stdout.split("\f")
+    _, asked, shown, applied, changed, ruled, owned, kept, gone = done.stdout.split("\f")
     assert '"state": "AwaitingApproval"' in asked
     assert "nodePort: 30007" in shown
     assert re.search("^sha256:[0-9a-f]{64}$", shown, re.MULTILINE)
     assert '"state": "Active"' in applied
     assert re.search("^team-a$", applied, re.MULTILINE), "what answered at the node port"
     assert re.search("hello +NodePort .* 80:30007/TCP", applied)
+    assert re.findall('"decision":"([a-z]+)"', changed) == ["approved", "pending"]
+    assert re.findall('"state":"([A-Za-z]+)"', changed) == ["ActiveChangePending", "Active"]
+    assert '"gate": "seats"' in changed
+    assert "-    app: hello" in changed
+    assert '"name": "approver"' in ruled
+    assert '"outcome":"denied"' in ruled
     assert '"state":"bound"' in owned
     assert '"code":"node-port-taken"' in owned
     assert '"name":"partners"' in kept

@@ -153,6 +153,11 @@ class World:
         return count_rows(self.transaction)
 
 
+def shown(made: TestResponse) -> dict[str, Any]:
+    """Return what a reader is shown of what was just asked for."""
+    return {name: value for name, value in made.json.items() if name not in ("warnings", "explain")}
+
+
 def review_of(made: TestResponse, verdict: str = "approve") -> tuple[str, dict[str, str]]:
     """Return address and body of a review of what was just asked for."""
     pending = made.json["status"]["pending"]

@@ -94,6 +94,25 @@ def test_who_broke_the_glass_for_an_own_request_cannot_review_it(world: Approval
     assert case.review("max").status_code == 403
 
 
+def test_a_narrower_change_of_what_nobody_reviewed_needs_its_seats(world: ApprovalWorld) -> None:
+    case = world.ask()
+    break_glass(case)
+    world.settle()
+
+    case.change(lifetime="1h")
+
+    assert case.decisions() == ["live", "pending"]
+
+
+def test_what_nobody_reviewed_cannot_be_renewed(world: ApprovalWorld) -> None:
+    world.rules({"name": "easy", "auto": "object.spec.lifetime == null", "require": [{"count": 1}]})
+    case = world.ask()
+    break_glass(case)
+    world.settle()
+
+    assert case.act("renewals").json["code"] == "nothing-to-renew"
+
+
 @pytest.mark.parametrize("who", ["ann", "eve", "pia", "bot"])
 def test_it_takes_a_person_with_that_role(world: ApprovalWorld, who: str) -> None:
     assert break_glass(world.ask(), who)[0] == 403

@@ -194,6 +194,27 @@ def test_a_rule_that_goes_makes_it_compliant_again(world: ApprovalWorld) -> None
     assert case.condition("Compliant")[:2] == ("True", "Compliant")
 
 
+def test_what_has_no_deadline_is_judged_by_new_rules_too(world: ApprovalWorld) -> None:
+    case = world.alive(lifetime=None)
+    world.tick()
+    world.rules(NO_NODE_PORTS, keep=True)
+
+    world.tick()
+
+    assert case.condition("Compliant")[0] == "False"
+
+
+def test_rules_that_change_nothing_leave_the_tag_as_it_is(world: ApprovalWorld) -> None:
+    case = world.alive()
+    world.tick()
+    tag = world.by("ann").get(case.at).headers["ETag"]
+    world.rules({"name": "more", "deny": [{"expression": "false", "message": "x"}]}, keep=True)
+
+    world.tick()
+
+    assert world.by("ann").get(case.at).headers["ETag"] == tag
+
+
 def test_a_resume_is_refused_when_a_rule_denies_it_now(world: ApprovalWorld) -> None:
     case = world.alive()
     case.act("suspend")

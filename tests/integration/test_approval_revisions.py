@@ -98,8 +98,19 @@ def test_a_change_of_nothing_makes_no_revision(world: ApprovalWorld) -> None:
 
     answer = case.change(**{name: value for name, value in shown.items() if value is not None})
 
-    assert answer.status_code == 202
+    assert answer.status_code == 200
     assert case.decisions() == ["live"]
+
+
+def test_a_change_after_a_rejected_one_keeps_the_ports_of_what_is_live(world: ApprovalWorld) -> None:
+    case = world.alive(ports=[{"name": "http", "port": 80}])
+    port = case.status()["ports"][0]["node_port"]
+    case.change(type="ClusterIP")
+    case.review("eve", "reject")
+
+    case.change(selector={"app": "new"})
+
+    assert case.status()["ports"][0]["node_port"] == port
 
 
 def test_a_chosen_port_that_is_sent_back_stays_chosen_and_stays(world: ApprovalWorld) -> None:

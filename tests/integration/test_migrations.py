@@ -143,7 +143,7 @@ def test_a_migration_gives_up_on_another_one_and_names_it(bare_database: Databas
 
 def test_a_migration_gives_up_on_a_table_that_is_in_use(own_database: Database) -> None:
     before = catalog(own_database.owner_url)
-    with own_database.engine.begin() as user:
+    with own_database.transaction() as user:
         user.execute(text("SELECT * FROM exposure"))
         with pytest.raises(Busy, match="changed nothing"):
             migrate(own_database.owner_url, "base", hush)

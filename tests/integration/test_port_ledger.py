@@ -307,9 +307,9 @@ def test_one_number_serves_in_two_clusters(world: World) -> None:
 def test_each_list_is_read_in_order_from_an_index(
     database: Database, table: str, order: str, index: str
 ) -> None:
-    with database.engine.begin() as connection:
+    with database.transaction() as session:
         for way in ("seqscan", "sort", "bitmapscan"):
-            connection.execute(text(f"SET LOCAL enable_{way} = off"))
-        plan = "\n".join(connection.scalars(text(f"EXPLAIN SELECT * FROM {table} ORDER BY {order} LIMIT 51")))
+            session.execute(text(f"SET LOCAL enable_{way} = off"))
+        plan = "\n".join(session.scalars(text(f"EXPLAIN SELECT * FROM {table} ORDER BY {order} LIMIT 51")))
     assert index in plan
     assert "Sort" not in plan

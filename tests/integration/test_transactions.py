@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from service.domain.errors import Busy, Unavailable
 from service.store.database import open_engine, transactions
-from tests.integration.api_world import World, assert_problem, named
+from tests.integration.api_world import World, assert_problem, named, shown
 from tests.postgres import Database, Server
 
 LOCK = text("SELECT pg_advisory_xact_lock(0, :key)")
@@ -131,7 +131,7 @@ def test_a_request_after_a_restart_of_the_database_is_served(
     world = World(alone.transaction, clock)
     made = world.ann.submit()
     end_connections(postgres, alone)
-    assert world.ann.get(made.location).json | {"warnings": []} == made.json
+    assert world.ann.get(made.location).json == shown(made)
     end_connections(postgres, alone)
     world.ann.submit(named("second"))
 

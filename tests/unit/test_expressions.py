@@ -143,6 +143,12 @@ def test_a_filter_sees_the_reviewer_and_what_was_asked_for():
         ("['a'].exists(a, a + a == 'aa')", "Line 1, column 19: an addition inside a loop"),
         ("['a'].map(a, a + a) == []", "Line 1, column 16: an addition inside a loop"),
         ("['a'].exists(a, [a + a].exists(b, b == a))", "Line 1, column 20: an addition inside a loop"),
+        ("'a'.matches(object.metadata.name)", "Line 1, column 12: a pattern that comes with the request"),
+        (
+            "object.spec.ports.all(params, params.port > 80)",
+            "whose variable has the name of another one, params",
+        ),
+        ("[1].map(object, object > 80) == []", "whose variable has the name of another one, object"),
         (TOO_LONG, "at most 2048 may be"),
         ("1" + " + 1" * 100 + " == 1", "recursion depth"),
     ],
@@ -166,11 +172,12 @@ def test_every_fault_of_an_expression_is_told():
         "delta.changes.exists(c, c.after == 1) || risk.score > 2",
         "has(oldObject.spec) && !('x' in params.ports)",
         "timestamp(object.spec.not_before) > timestamp('2030-01-01T00:00:00Z')",
+        "object.metadata.name.matches('^[a-z]+$') || object.metadata.name.matches(params.pattern)",
         "{'a': object.spec.type}['a'] == 'x'",
     ],
 )
 def test_an_expression_that_keeps_the_laws_has_no_fault(expression):
-    assert faults(expression, params={"ports": [22]}) == []
+    assert faults(expression, params={"ports": [22], "pattern": "^a"}) == []
 
 
 def test_a_message_has_to_be_a_text():

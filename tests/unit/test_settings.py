@@ -65,7 +65,7 @@ def test_a_released_port_cools_for_a_day_unless_it_is_set(monkeypatch: pytest.Mo
 def test_nothing_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read_with(monkeypatch)
     assert settings.database_url is None
-    assert settings.processes == min(64, 2 * len(os.sched_getaffinity(0)))
+    assert settings.processes == min(64, len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize(
