@@ -155,7 +155,7 @@ def _suspend(here: Visit, deadline: Deadline) -> bool:
 
 def _remove(here: Visit, _: Deadline) -> bool:
     record, act = here.record, here.act()
-    for revision in record.revisions:
+    for revision in reversed(record.revisions):  # the newest first: what stands on another falls with it
         if revision.decision in (Decision.PENDING, Decision.APPROVED):
             record = close(here.session, record, revision, (Decision.EXPIRED, Mover.CLOCK), act, {})
     end(here.session, record, "Expired", here.now)

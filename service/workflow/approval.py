@@ -70,11 +70,7 @@ def close(
     decision, mover = how
     record = _moved(session, record, revision, decision, mover, act.now)
     tell(session, record, revision, decision.value, act, data)
-    pending = record.newest(Decision.PENDING)
-    if pending is not None and pending.base == revision.number:
-        record = _moved(session, record, pending, Decision.INVALIDATED, Mover.POLICY, act.now)
-        why = f"Revision {revision.number}, which it changes, was {decision}."
-        tell(session, record, pending, "invalidated", act, {"reason": why})
+    record = _fallen(session, record, replace(revision, decision=decision), act)
     drop_unneeded(session, record, act.now)
     exposures.changed(session, revision.exposure_id, next_deadline_at=act.now)
     if record.newest(*OPEN) is None:
@@ -88,15 +84,31 @@ def retire(session: Session, record: ExposureRecord, revision: Revision, act: Ac
     tell(session, record, revision, "retired", act, {"reason": why})
     if revision.decision is Decision.APPROVED:
         record = _moved(session, record, revision, Decision.RETIRED, Mover.CLOCK, act.now)
+        record = _fallen(session, record, replace(revision, decision=Decision.RETIRED), act)
         drop_unneeded(session, record, act.now)
     else:
-        for other in record.revisions:
+        for other in reversed(record.revisions):  # the newest first: what stands on another falls with it
             if other.decision in (Decision.PENDING, Decision.APPROVED):
                 record = close(session, record, other, (Decision.EXPIRED, Mover.CLOCK), act, {"reason": why})
     if revision.decision is Decision.LIVE or record.newest(*OPEN) is None:
         end(session, record, "Expired", act.now)
     exposures.changed(session, revision.exposure_id, next_deadline_at=act.now)
     wake(session, record.exposure.metadata.cluster)
+
+
+def _fallen(session: Session, record: ExposureRecord, ended: Revision, act: Act) -> ExposureRecord:
+    """Invalidate the change that waits on a revision which has just ended; return the record as it is now.
+
+    So is one that waits alone when the worker has begun to send what ended: that goes with the whole.
+    """
+    pending = record.newest(Decision.PENDING)
+    is_alone = record.base() is None and record.sync.state is not SyncState.NONE
+    if pending is None or not (pending.base == ended.number or is_alone):
+        return record
+    record = _moved(session, record, pending, Decision.INVALIDATED, Mover.POLICY, act.now)
+    why = f"Revision {ended.number}, which it changes, was {ended.decision}."
+    tell(session, record, pending, "invalidated", act, {"reason": why})
+    return record
 
 
 def end(session: Session, record: ExposureRecord, reason: str, now: datetime) -> None:

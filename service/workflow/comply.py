@@ -18,7 +18,7 @@ def comply(session: Session, record: ExposureRecord, act: Act, judge: Judge) -> 
     epoch = policies.epoch(session)
     if record.exposure.judged_at >= epoch:
         return
-    for revision in record.revisions:
+    for revision in reversed(record.revisions):  # the newest first: what stands on another falls with it
         if revision.decision in (Decision.PENDING, Decision.APPROVED):
             reasons = judge.denials(session, record, revision)
             if reasons:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from service.domain.errors import AlreadyDecided, DigestMismatch, Ended, Forbidden, NotFound
+from service.domain.errors import AlreadyDecided, DigestMismatch, Forbidden, NotFound
 from service.domain.exposure import (
     Decision,
     ExposureRecord,
@@ -27,6 +27,7 @@ from service.workflow.act import Act
 from service.workflow.approval import approve, close, retire, tell
 from service.workflow.judge import Judge
 from service.workflow.read import check_visible
+from service.workflow.revise import check_going_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,7 @@ def _locked(
 
 
 def _check_open(record: ExposureRecord, revision: Revision) -> None:
-    if record.exposure.ended_at:
-        reason = record.exposure.end_reason
-        raise Ended(f"This exposure has ended ({reason}): there is nothing to review any more.")
+    check_going_on(record.exposure)
     looked_at_later = revision.decision in (Decision.APPROVED, Decision.LIVE) and is_unreviewed(revision)
     if revision.decision is not Decision.PENDING and not looked_at_later:
         raise AlreadyDecided(f"Revision {revision.number} is {revision.decision}: nothing is left to review.")

@@ -22,6 +22,7 @@ from service.domain.exposure import (
     RevisionKind,
     Role,
 )
+from service.domain.lifetime import is_unreviewed
 from service.domain.spec import Spec
 from service.store import exposures, identities
 from service.workflow.act import Act
@@ -89,12 +90,15 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
 
 
 def standing(record: ExposureRecord, place: identities.Place, kind: RevisionKind, now: datetime) -> Standing:
-    """Return where the next revision stands: on the base, with whoever wrote what is still undecided."""
-    pending = record.newest(Decision.PENDING)
-    editors = tuple(sorted(pending.authors())) if pending is not None else ()
+    """Return where the next revision stands: on the base, with whoever wrote what nobody has approved."""
+    pending, base = record.newest(Decision.PENDING), record.base()
+    unproven = [pending] if pending is not None else []
+    if base is not None and is_unreviewed(base):
+        unproven.append(base)
+    editors = tuple(sorted({author for revision in unproven for author in revision.authors()}))
     renewal = renewal_of(record, now) if kind is RevisionKind.RENEWAL else None
     number = record.exposure.generation + 1
-    return Standing(record.exposure, place, number, kind, record.base(), editors, renewal)
+    return Standing(record.exposure, place, number, kind, base, editors, renewal)
 
 
 def check_owner(record: ExposureRecord, principal: Principal) -> None:

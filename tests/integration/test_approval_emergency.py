@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import Clock
-from tests.integration.api_world import a_request
+from tests.integration.api_world import a_request, assert_problem
 from tests.integration.approval_world import TWO_OF_PLATFORM, ApprovalWorld, Case
 from tests.postgres import Database
 
@@ -64,6 +64,41 @@ def test_what_is_reviewed_afterwards_stays(world: ApprovalWorld, clock: Clock) -
     world.settle()
 
     assert (case.decisions(), case.in_cluster()) == (["live"], True)
+
+
+def test_who_wrote_what_nobody_reviewed_cannot_review_what_is_built_on_it(world: ApprovalWorld) -> None:
+    case = world.ask("ada")
+    break_glass(case)
+    world.settle()
+    case.change("max", lifetime="1h")
+
+    assert_problem(case.review("ada-too"), 403, "self-review")
+
+
+def test_what_goes_by_itself_takes_a_change_with_it_that_would_leave_it_in_the_cluster(
+    world: ApprovalWorld, clock: Clock
+) -> None:
+    case = world.ask()
+    break_glass(case)
+    world.cluster.lose_answer_of("create")
+    world.cycle()
+    case.change(lifetime="1h")
+
+    clock.advance(hours=5)
+    world.tick()
+    world.settle()
+
+    assert (case.decisions(), case.state(), case.in_cluster()) == (["retired", "invalidated"], "Ended", False)
+
+
+def test_what_is_on_its_way_out_is_not_reviewed_any_more(world: ApprovalWorld, clock: Clock) -> None:
+    case = world.ask()
+    break_glass(case)
+    world.settle()
+    clock.advance(hours=4)
+    world.tick()
+
+    assert_problem(case.review("eve"), 409, "ended")
 
 
 def test_what_is_rejected_afterwards_goes_at_once(world: ApprovalWorld) -> None:

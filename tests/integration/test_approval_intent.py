@@ -181,6 +181,16 @@ def test_a_resume_after_the_end_is_refused(world: ApprovalWorld, clock: Clock) -
     assert "Renew it" in answer.json["detail"]
 
 
+def test_a_resume_after_the_end_is_refused_before_the_clock_has_looked(
+    world: ApprovalWorld, clock: Clock
+) -> None:
+    case = world.alive(lifetime="10h")
+    case.act("suspend")
+    clock.advance(hours=10)
+
+    assert case.act("resume").json["code"] == "cannot-resume"
+
+
 def test_a_shorter_life_moves_the_end_that_is_counted_from_the_same_start(
     world: ApprovalWorld, clock: Clock
 ) -> None:
@@ -214,6 +224,21 @@ def test_a_renewal_lifts_the_suspension_of_the_end(world: ApprovalWorld, clock: 
 
     case.act("renewals")
     case.approve("eve")
+    world.settle()
+
+    assert (case.state(), case.in_cluster()) == ("Active", True)
+
+
+def test_a_renewal_that_the_clock_sees_before_the_worker_is_not_undone(
+    world: ApprovalWorld, clock: Clock
+) -> None:
+    case = world.alive(lifetime="10h")
+    clock.advance(hours=11)
+    world.tick()
+    case.act("renewals")
+    case.approve("eve")
+
+    world.tick()
     world.settle()
 
     assert (case.state(), case.in_cluster()) == ("Active", True)

@@ -147,6 +147,17 @@ def test_a_new_rule_invalidates_what_waits(world: ApprovalWorld) -> None:
     assert world.by("ann").get("/v1/clusters/dev/node-ports/30007").json["state"] == "free"
 
 
+def test_a_new_rule_ends_a_change_and_what_it_stands_on_once_each(world: ApprovalWorld) -> None:
+    case = world.ask().approve("eve")
+    case.change(lifetime="73h")
+    world.rules(NO_NODE_PORTS, keep=True)
+
+    world.tick()
+
+    assert case.decisions() == ["invalidated", "invalidated"]
+    assert case.kinds().count("invalidated") == 2
+
+
 def test_a_new_rule_stops_what_was_approved_before_its_first_write(world: ApprovalWorld) -> None:
     case = world.ask().approve("eve")
     world.rules(NO_NODE_PORTS, keep=True)
