@@ -1,0 +1,409 @@
+"""Attempts at everything round a review: clocks, pauses, renewals, emergencies, policies, HTTP, the database."""
+
+from collections.abc import Callable
+
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from service.domain.exposure import Role
+from tests.integration.api_world import a_request
+from tests.integration.approval_world import TWO_OF_PLATFORM, Case
+from tests.integration.bypass import EASY, NO_NODE_PORTS, NOTHING, Answer, Ground, Table, error_of
+
+TABLE = Table()
+answers = TABLE.answers
+FREEZE = {"begins_at": "2030-01-01T00:00:00Z", "ends_at": "2030-01-03T12:00:00Z", "reason": "end of year"}
+SHORT = {"name": "easy", "auto": True, "lifetime": {"max": "10h", "max_total": "20h"}}
+
+
+def shown(case: Case) -> Answer:
+    """Return what the exposure says of itself."""
+    return case.world.by("ann").get(case.at)
+
+
+def glass(case: Case, who: str = "max", **fields: object) -> Answer:
+    """Break the glass over the newest revision."""
+    digest = case.revision(case.newest())["digest"]
+    body = {"digest": digest, "incident": "INC-1", "reason": "the shop is down", "duration": "4h"} | fields
+    return case.act(f"revisions/{case.newest()}/break-glass", who, body)
+
+
+def broken(ground: Ground, who: str = "max", **spec: object) -> Case:
+    """Return an exposure that is live by break-glass alone."""
+    case = ground.ask(**spec)
+    assert glass(case, who).status_code == 202
+    ground.settle()
+    ground.cluster.calls.clear()
+    assert case.decisions() == ["live"]
+    return case
+
+
+def gone_by_the_clock(ground: Ground, case: Case) -> None:
+    """Let the clock and the worker take away what is over: their writes are not the attempt's."""
+    ground.tick()
+    ground.settle()
+    assert not case.in_cluster()
+    ground.cluster.calls.clear()
+
+
+# Pauses and the lifetime
+
+
+@answers(409, "cannot-resume", "Its lifetime is over. Renew it", "live")
+def it_is_resumed_after_its_end(ground: Ground) -> Answer:
+    case = ground.live(lifetime="10h")
+    ground.clock.advance(hours=10)
+    gone_by_the_clock(ground, case)
+    return case.act("resume")
+
+
+@answers(409, "cannot-resume", "Its lifetime is over. Renew it", "live")
+def it_sleeps_over_its_end_and_wakes(ground: Ground) -> Answer:
+    case = ground.live(lifetime="10h")
+    case.act("suspend")
+    gone_by_the_clock(ground, case)
+    ground.clock.advance(hours=11)
+    ground.tick()
+    return case.act("resume")
+
+
+@answers(409, "cannot-resume", "Its lifetime is over. Renew it", "live")
+def it_wakes_in_the_second_of_its_end_before_the_clock_looks(ground: Ground) -> Answer:
+    case = ground.live(lifetime="10h")
+    case.act("suspend")
+    gone_by_the_clock(ground, case)
+    ground.clock.advance(hours=10)
+    return case.act("resume")
+
+
+@answers(202, None, "It ends later", "live", "pending")
+def an_ended_lifetime_is_made_longer(ground: Ground) -> Answer:
+    case = ground.live(lifetime="10h")
+    ground.clock.advance(hours=10)
+    gone_by_the_clock(ground, case)
+    return case.change(lifetime="20h")
+
+
+@answers(200, None, '"suspension":"expired"', "live", "approved")
+def a_longer_lifetime_wakes_what_has_ended(ground: Ground) -> Answer:
+    case = ground.live(lifetime="10h")
+    ground.clock.advance(hours=10)
+    gone_by_the_clock(ground, case)
+    case.change(lifetime="20h")
+    return shown(case.approve("eve"))
+
+
+@answers(403, "policy-denied", "Not here.", "live")
+def it_sleeps_over_a_new_rule_and_wakes(ground: Ground) -> Answer:
+    case = ground.live()
+    case.act("suspend")
+    gone_by_the_clock(ground, case)
+    ground.rules(NO_NODE_PORTS, keep=True)
+    return case.act("resume")
+
+
+@answers(202, None, "more than 20h in all", "retired", "live", "pending")
+def it_is_renewed_for_ever(ground: Ground) -> Answer:
+    ground.rules(SHORT)
+    case = ground.live(lifetime="10h")
+    for _ in range(2):
+        ground.clock.advance(hours=9)
+        ground.cluster.calls.clear()
+        answer = case.act("renewals")
+        if case.decisions()[-1] == "approved":
+            ground.settle()
+    ground.cluster.calls.clear()
+    return answer
+
+
+@answers(202, None, "more than 20h in all", "retired", "retired", "live", "pending")
+def a_short_renewal_is_made_long_afterwards(ground: Ground) -> Answer:
+    ground.rules(SHORT)
+    case = ground.live(lifetime="10h")
+    ground.clock.advance(hours=9)
+    ground.tick()
+    for verb in ("shorter", "renewed"):
+        if verb == "shorter":
+            ground.clock.advance(hours=0)
+            case.change(lifetime="9h30m")
+        else:
+            case.act("renewals")
+        ground.settle()
+    ground.clock.advance(hours=9)
+    ground.cluster.calls.clear()
+    return case.change(lifetime="10h")
+
+
+@answers(409, "nothing-to-renew", "A change waits", "live", "pending")
+def a_renewal_takes_a_change_along(ground: Ground) -> Answer:
+    case = ground.live()
+    case.change(selector={"app": "database"})
+    return case.act("renewals")
+
+
+@answers(422, "invalid", "#/spec", "live")
+def a_renewal_brings_other_content(ground: Ground) -> Answer:
+    return ground.live().act("renewals", body={"spec": {"selector": {"app": "database"}}})
+
+
+@answers(202, None, "It can select other pods", "live", "superseded", "pending")
+def content_is_changed_under_a_renewal(ground: Ground) -> Answer:
+    case = ground.live()
+    case.act("renewals")
+    return case.change(selector={"app": "database"})
+
+
+@answers(403, "forbidden", "Only a requester of team team-a", "live")
+def an_approver_renews_it_himself(ground: Ground) -> Answer:
+    return ground.live().act("renewals", "eve")
+
+
+@answers(200, None, '"reason":"Expired"', "expired")
+def an_approval_is_kept_for_a_rainy_day(ground: Ground) -> Answer:
+    ground.cycle()
+    case = ground.ask().approve("eve")
+    ground.clock.advance(days=7)
+    ground.tick()
+    return shown(case)
+
+
+@answers(200, None, '"state":"Scheduled"', "approved")
+def it_goes_a_second_before_its_start(ground: Ground) -> Answer:
+    case = ground.ask(not_before="2030-01-02T12:00:00Z").approve("eve")
+    ground.clock.advance(hours=24, seconds=-1)
+    return shown(case)
+
+
+@answers(200, None, "change freeze xmas", "approved")
+def it_goes_a_second_before_the_freeze_is_over(ground: Ground) -> Answer:
+    ground.by("pia").put("/v1/clusters/dev/freezes/xmas", FREEZE)
+    case = ground.ask().approve("eve")
+    ground.clock.advance(days=2, seconds=-1)
+    return shown(case)
+
+
+@answers(403, "forbidden", "Only the platform", "approved")
+def the_requester_lifts_the_freeze(ground: Ground) -> Answer:
+    ground.by("pia").put("/v1/clusters/dev/freezes/xmas", FREEZE)
+    ground.ask().approve("eve")
+    return ground.by("ann").delete("/v1/clusters/dev/freezes/xmas")
+
+
+# Break-glass
+
+
+@answers(403, "forbidden", "a person with the role break-glass")
+def the_glass_is_broken_without_the_role(ground: Ground) -> Answer:
+    return glass(ground.ask(), "eve")
+
+
+@answers(403, "forbidden", "a person with the role break-glass")
+def the_glass_is_broken_by_a_service_account(ground: Ground) -> Answer:
+    return glass(ground.ask(), "bot")
+
+
+@answers(403, "policy-denied", "Not here.", "invalidated")
+def the_glass_is_broken_against_a_rule(ground: Ground) -> Answer:
+    case = ground.ask()
+    ground.rules(NO_NODE_PORTS, keep=True)
+    return glass(case)
+
+
+@answers(422, "invalid", "at most 24 hours")
+def the_glass_is_broken_for_too_long(ground: Ground) -> Answer:
+    return glass(ground.ask(), duration="24h1s")
+
+
+@answers(412, "digest-mismatch", "digest", "superseded", "pending")
+def the_glass_is_broken_over_what_was_not_read(ground: Ground) -> Answer:
+    case = ground.ask()
+    read = case.revision(1)["digest"]
+    case.change(selector={"app": "database"})
+    return glass(case, digest=read)
+
+
+@answers(409, "already-decided", "waiting time is over", "expired")
+def the_glass_is_broken_when_the_waiting_time_is_over(ground: Ground) -> Answer:
+    case = ground.ask()
+    ground.clock.advance(days=14)
+    return glass(case)
+
+
+@answers(200, None, '"reason":"Expired"', "retired")
+def the_glass_is_never_looked_at_again(ground: Ground) -> Answer:
+    case = broken(ground)
+    ground.clock.advance(hours=4)
+    gone_by_the_clock(ground, case)
+    return shown(case)
+
+
+@answers(409, "already-decided", "waits for its review since", "live", "pending")
+def the_glass_is_broken_again_and_again(ground: Ground) -> Answer:
+    case = broken(ground)
+    case.change(lifetime="80h")
+    return glass(case)
+
+
+@answers(403, "self-review", "somebody else has to review it", "live")
+def who_broke_the_glass_reviews_it(ground: Ground) -> Answer:
+    ground.token("axe", "Axe", Role.BREAK_GLASS, Role.APPROVER)
+    return broken(ground, "axe").review(ground.token("axe-too", "axe", Role.APPROVER))
+
+
+@answers(409, "already-decided", "time is over", "retired")
+def the_glass_is_reviewed_in_the_second_of_its_end(ground: Ground) -> Answer:
+    case = broken(ground)
+    ground.clock.advance(hours=4)
+    answer = case.review("eve")
+    gone_by_the_clock(ground, case)
+    return answer
+
+
+@answers(200, None, '"AwaitingApproval"', "retired")
+def the_worker_is_late_for_the_glass(ground: Ground) -> Answer:
+    case = ground.ask()
+    glass(case)
+    ground.clock.advance(hours=4)
+    ground.settle()
+    return shown(case)
+
+
+@answers(202, None, "Nothing was exposed before", "live", "pending")
+def the_glass_vouches_for_a_narrower_change(ground: Ground) -> Answer:
+    return broken(ground).change(lifetime="1h")
+
+
+@answers(409, "nothing-to-renew", "came through by break-glass", "live")
+def the_glass_is_renewed(ground: Ground) -> Answer:
+    return broken(ground).act("renewals")
+
+
+# Policies
+
+
+@answers(403, "self-review", "another administrator has to review it")
+def who_wrote_a_policy_lets_it_hold(ground: Ground) -> Answer:
+    ground.by("pia").put("/v1/policies/easy", {"auto": True})
+    ground.token("pia-too", "P\u0130A".replace("\u0130", "I"), Role.ADMIN)
+    answer = ground.by("pia-too").post("/v1/policies/easy/versions/1/reviews", {"verdict": "approve"})
+    ground.ask()
+    return answer
+
+
+@answers(201, None, '"missing":["approver"]')
+def a_policy_that_is_proposed_holds(ground: Ground) -> Answer:
+    ground.by("pia").put("/v1/policies/easy", {"auto": True})
+    return ground.ask().made
+
+
+@answers(403, "forbidden", "only people review")
+def a_service_account_lets_a_policy_hold(ground: Ground) -> Answer:
+    ground.by("pia").put("/v1/policies/easy", {"auto": True})
+    answer = ground.by("bot").post("/v1/policies/easy/versions/1/reviews", {"verdict": "approve"})
+    ground.ask()
+    return answer
+
+
+@answers(403, "forbidden", "Only the platform")
+def a_requester_writes_a_policy(ground: Ground) -> Answer:
+    ground.ask()
+    return ground.by("ann").put("/v1/policies/easy", {"auto": True})
+
+
+@answers(201, None, '"missing":["approver"]')
+def a_policy_that_only_warns_approves(ground: Ground) -> Answer:
+    ground.rules(EASY | {"mode": "warn"}, keep=True)
+    return ground.ask().made
+
+
+@answers(200, None, '"reason":"Invalidated"', "invalidated")
+def it_is_applied_before_a_new_rule_is_noticed(ground: Ground) -> Answer:
+    case = ground.ask().approve("eve")
+    ground.rules(NO_NODE_PORTS, keep=True)
+    ground.settle()
+    return shown(case)
+
+
+@answers(403, "policy-denied", "could not be evaluated", NOTHING)
+def a_rule_that_fails_lets_it_pass(ground: Ground) -> Answer:
+    ground.rules(EASY, {"name": "bad", "deny": [{"expression": "object.spec.ports[7].port == 1"}]})
+    return ground.by("ann").post("/v1/exposures", a_request())
+
+
+# HTTP
+
+
+@answers(201, None, '"verdict":"approve"')
+def a_review_is_only_tried(ground: Ground) -> Answer:
+    case = ground.ask()
+    body = {"verdict": "approve", "digest": case.revision(1)["digest"]}
+    return ground.by("eve").post(f"{case.at}/revisions/1/reviews?dry_run=true", body)
+
+
+@answers(202, None, '"state":"')
+def the_glass_is_only_tried(ground: Ground) -> Answer:
+    case = ground.ask()
+    body = {"digest": case.revision(1)["digest"], "incident": "I", "reason": "r", "duration": "1h"}
+    return ground.by("max").post(f"{case.at}/revisions/1/break-glass?dry_run=true", body)
+
+
+@answers(201, None, '"missing":["approver"]')
+def a_policy_is_only_tried(ground: Ground) -> Answer:
+    ground.by("pia").put("/v1/policies/easy", {"auto": True})
+    address = "/v1/policies/easy/versions/1/reviews?dry_run=true"
+    assert ground.by("pat").post(address, {"verdict": "approve"}).json["state"] == "active"
+    return ground.ask().made
+
+
+def by_method(method: str) -> Callable[[Ground], Answer]:
+    """Return who sends a good review by another method than POST."""
+
+    def attempt(ground: Ground) -> Answer:
+        case = ground.ask()
+        body = {"verdict": "approve", "digest": case.revision(1)["digest"]}
+        sent = {"content_type": "application/json", "X_HTTP_Method_Override": "POST"}
+        return ground.by("eve")._open(method, f"{case.at}/revisions/1/reviews", sent, json=body)
+
+    attempt.__name__ = f"a_review_comes_by_{method.lower()}"
+    return attempt
+
+
+for _method, _status, _code in (
+    ("HEAD", 200, None),
+    ("OPTIONS", 200, None),
+    ("PUT", 405, "method-not-allowed"),
+    ("PATCH", 405, "method-not-allowed"),
+):
+    answers(_status, _code, "")(by_method(_method))
+
+
+# The database, as the application
+
+
+def by_statement(name: str, statement: str) -> None:
+    """Let the application's login try a statement on what was asked for."""
+
+    def attempt(ground: Ground) -> Answer:
+        ground.rules(TWO_OF_PLATFORM)
+        ground.ask().review("eve", "comment", comment="yes")
+
+        def execute() -> None:
+            with ground.database.engine.begin() as login:
+                login.execute(text(statement))
+
+        return error_of(execute, ProgrammingError)
+
+    attempt.__name__ = name
+    answers(None, "f405", "permission denied")(attempt)
+
+
+by_statement("a_comment_becomes_an_approval", "UPDATE review SET verdict = 'approve'")
+by_statement("a_review_gets_another_reviewer", "UPDATE review SET person = 'liz'")
+by_statement("a_review_gets_another_seat", "UPDATE review SET seats = '{platform}'")
+by_statement("an_event_is_written_over", "UPDATE event SET kind = 'approved'")
+by_statement("an_event_is_taken_out", "DELETE FROM event")
+by_statement("what_the_platform_did_is_taken_out", "DELETE FROM audit_event")
+by_statement("a_digest_is_written_over", "UPDATE revision SET digest = 'sha256:0'")
+by_statement("the_seats_are_written_over", "UPDATE revision SET verdict = '{}'")
+by_statement("the_editors_are_written_over", "UPDATE revision SET editors = '{}'")
+by_statement("a_policy_is_written_over", "UPDATE policy SET document = '{}'")
