@@ -18,23 +18,25 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
     """Return what the cluster is to have for an exposure, None when nothing is due yet.
 
     The newest approved revision that is due goes before the live one; absent and suspended mean that nothing
-    is to be there, whatever was approved.
+    is to be there, whatever was approved. What was sent and never confirmed goes too, as if suspended, once
+    it is over and what follows it has to wait.
     """
     if record.exposure.ended_at is not None:
         return None
     revision = _due(record, now) or record.newest(Decision.LIVE)
-    gone = record.exposure.intent is not Intent.PRESENT
+    sync = record.sync
+    is_left = revision is None and bool(sync.uid or sync.create_tokens)
+    gone = is_left or record.exposure.intent is not Intent.PRESENT
     if gone:
         revision = revision or record.revisions[-1]
     if revision is None:
         return None
-    sync = record.sync
     return Desired(
         exposure_id=record.exposure.id,
         revision=revision.number,
         digest=revision.digest,
         manifest=None if gone else with_ports(revision.manifest, revision.allocation),
-        is_suspended=record.exposure.intent is Intent.SUSPENDED,
+        is_suspended=gone and record.exposure.intent is not Intent.ABSENT,
         sync_state=sync.state,
         sync_revision=sync.revision,
         is_live=revision.decision is Decision.LIVE,

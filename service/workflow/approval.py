@@ -97,13 +97,9 @@ def retire(session: Session, record: ExposureRecord, revision: Revision, act: Ac
 
 
 def _fallen(session: Session, record: ExposureRecord, ended: Revision, act: Act) -> ExposureRecord:
-    """Invalidate the change that waits on a revision which has just ended; return the record as it is now.
-
-    So is one that waits alone when the worker has begun to send what ended: that goes with the whole.
-    """
+    """Invalidate the change that waits on a revision which has just ended; return the record as it is now."""
     pending = record.newest(Decision.PENDING)
-    is_alone = record.base() is None and record.sync.state is not SyncState.NONE
-    if pending is None or not (pending.base == ended.number or is_alone):
+    if pending is None or pending.base != ended.number:
         return record
     record = _moved(session, record, pending, Decision.INVALIDATED, Mover.POLICY, act.now)
     why = f"Revision {ended.number}, which it changes, was {ended.decision}."

@@ -75,7 +75,7 @@ def test_who_wrote_what_nobody_reviewed_cannot_review_what_is_built_on_it(world:
     assert_problem(case.review("ada-too"), 403, "self-review")
 
 
-def test_what_goes_by_itself_takes_a_change_with_it_that_would_leave_it_in_the_cluster(
+def test_what_was_sent_and_never_confirmed_goes_though_a_change_of_it_waits(
     world: ApprovalWorld, clock: Clock
 ) -> None:
     case = world.ask()
@@ -88,7 +88,22 @@ def test_what_goes_by_itself_takes_a_change_with_it_that_would_leave_it_in_the_c
     world.tick()
     world.settle()
 
-    assert (case.decisions(), case.state(), case.in_cluster()) == (["retired", "invalidated"], "Ended", False)
+    assert (case.decisions(), case.in_cluster()) == (["retired", "pending"], False)
+
+
+def test_what_was_sent_and_never_confirmed_goes_when_what_follows_it_has_to_wait(
+    world: ApprovalWorld, clock: Clock
+) -> None:
+    case = world.ask().approve("eve")
+    world.cluster.lose_answer_of("create")
+    world.cycle()
+    world.by("pia").put("/v1/clusters/dev/freezes/xmas", FREEZE)
+    case.change(lifetime="1h")
+
+    clock.advance(minutes=1)
+    world.settle()
+
+    assert (case.decisions(), case.in_cluster()) == (["superseded", "approved"], False)
 
 
 def test_what_is_on_its_way_out_is_not_reviewed_any_more(world: ApprovalWorld, clock: Clock) -> None:

@@ -214,7 +214,7 @@ class Approvals(RuleBasedStateMachine):
         counts = review.voided_at is None and self.is_undecided(record, revision)
         assert bool(done) == (own and sees and counts)
 
-    @rule(name=NAME, who=st.sampled_from(["max", "max", "bot", "eve"]), hours=st.sampled_from([1, 24]))
+    @rule(name=NAME, who=st.sampled_from(["max", "max", "max", "bot", "eve"]), hours=st.sampled_from([1, 24]))
     def break_glass(self, name: str, who: str, hours: int) -> None:
         record = self.have(name)
         newest = record.revisions[-1]
