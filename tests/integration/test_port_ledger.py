@@ -294,7 +294,7 @@ def test_one_number_serves_in_two_clusters(world: World) -> None:
     [
         ("exposure", "created_at DESC, id DESC", "exposure_created_at_id_idx"),
         ("exposure WHERE team = 'team-a'", "created_at DESC, id DESC", "exposure_team_created_at_id_idx"),
-        (f"event WHERE exposure_id = '{UUID(int=0)}'", "id", "event_exposure_id_id_idx"),
+        (f"event WHERE exposure_id = '{UUID(int=0)}'", "seq", "event_exposure_id_seq_key"),
         ("port_claim WHERE cluster = 'dev' AND port > 30000", "port", "port_claim_pkey"),
         (
             "port_history WHERE cluster = 'dev' AND port = 30000",
