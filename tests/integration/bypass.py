@@ -23,7 +23,7 @@ from service.store import identities
 from service.workflow.identify import hash_of
 from tests.conftest import Clock
 from tests.integration.approval_world import ApprovalWorld, Case
-from tests.postgres import Database, empty
+from tests.postgres import Database
 
 EASY: Document = {"name": "easy", "auto": True}
 NO_NODE_PORTS: Document = {

@@ -15,8 +15,8 @@ FREEZE = {"begins_at": "2030-01-01T00:00:00Z", "ends_at": "2030-01-03T00:00:00Z"
 
 
 @pytest.fixture
-def world(own_database: Database, clock: Clock) -> ApprovalWorld:
-    return ApprovalWorld(own_database, clock)
+def world(database: Database, clock: Clock) -> ApprovalWorld:
+    return ApprovalWorld(database, clock)
 
 
 def break_glass(case: Case, who: str = "max", **fields: object) -> tuple[int, str | None]:

@@ -17,8 +17,8 @@ NO_NODE_PORTS = {
 
 
 @pytest.fixture
-def world(own_database: Database, clock: Clock) -> ApprovalWorld:
-    return ApprovalWorld(own_database, clock)
+def world(database: Database, clock: Clock) -> ApprovalWorld:
+    return ApprovalWorld(database, clock)
 
 
 def test_what_a_rule_denies_is_not_stored_and_noted(world: ApprovalWorld) -> None:

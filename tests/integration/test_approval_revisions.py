@@ -12,12 +12,6 @@ def world(database: Database, clock: Clock) -> ApprovalWorld:
     return ApprovalWorld(database, clock)
 
 
-@pytest.fixture
-def ruled(own_database: Database, clock: Clock) -> ApprovalWorld:
-    """Give a world in which a test may set rules of its own."""
-    return ApprovalWorld(own_database, clock)
-
-
 def served(world: ApprovalWorld) -> dict[str, object]:
     found = world.cluster.service("team-a", "hello")
     assert found is not None
@@ -49,15 +43,15 @@ def test_an_approved_change_takes_the_place_of_what_is_live(world: ApprovalWorld
     assert status["observed_generation"] == status["live"]["revision"] == 2
 
 
-def test_a_newer_change_supersedes_the_one_that_waits_and_voids_its_reviews(ruled: ApprovalWorld) -> None:
-    ruled.rules({"name": "two", "require": [{"count": 2}]})
-    case = ruled.ask()
+def test_a_newer_change_supersedes_the_one_that_waits_and_voids_its_reviews(world: ApprovalWorld) -> None:
+    world.rules({"name": "two", "require": [{"count": 2}]})
+    case = world.ask()
     case.approve("eve")
 
     case.change(selector={"app": "newer"})
 
     assert case.decisions() == ["superseded", "pending"]
-    reviews = ruled.by("ann").get(f"{case.at}/revisions/1/reviews").json["items"]
+    reviews = world.by("ann").get(f"{case.at}/revisions/1/reviews").json["items"]
     assert [(r["reviewer"]["person"], r["void_reason"]) for r in reviews] == [("eve", "superseded")]
     assert case.status()["pending"]["missing"] == ["approver", "approver"]
 

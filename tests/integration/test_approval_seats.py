@@ -12,8 +12,8 @@ SECURITY = {"name": "security", "require": [{"group": "security", "count": 1}]}
 
 
 @pytest.fixture
-def world(own_database: Database, clock: Clock) -> ApprovalWorld:
-    return ApprovalWorld(own_database, clock)
+def world(database: Database, clock: Clock) -> ApprovalWorld:
+    return ApprovalWorld(database, clock)
 
 
 def test_two_seats_take_two_people(world: ApprovalWorld) -> None:
