@@ -27,7 +27,7 @@ from service.store import exposures, identities
 from service.workflow.act import Act
 from service.workflow.approval import drop_unneeded, supersede
 from service.workflow.draft import Standing, check_place, draft, lock_quota, write
-from service.workflow.judge import Judge, renewal_of
+from service.workflow.judge import Judge, renewal_of, served
 from service.workflow.read import check_visible
 from service.workflow.submit import Submitted
 
@@ -94,7 +94,9 @@ def standing(record: ExposureRecord, place: identities.Place, kind: RevisionKind
     editors = tuple(sorted(pending.authors())) if pending is not None else ()
     renewal = renewal_of(record, now) if kind is RevisionKind.RENEWAL else None
     number = record.exposure.generation + 1
-    return Standing(record.exposure, place, number, kind, record.base(), editors, renewal)
+    return Standing(
+        record.exposure, place, number, kind, record.base(), editors, renewal, served(record.exposure)
+    )
 
 
 def check_owner(record: ExposureRecord, principal: Principal) -> None:
