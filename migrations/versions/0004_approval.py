@@ -109,8 +109,11 @@ TABLES = (
     """,
 )
 
-# Nobody who runs as the application can change what was said in a review, only void it.
+# Nobody who runs as the application can change what was said in a review, only void it; nor what was asked for,
+# only what became of it.
 GRANTS = (
+    "REVOKE UPDATE ON revision FROM wharfinger_app",
+    "GRANT UPDATE (decision, decided_at, allocation, break_glass) ON revision TO wharfinger_app",
     "GRANT UPDATE (voided_at, void_reason) ON review TO wharfinger_app",
     "GRANT SELECT, INSERT ON audit_event TO wharfinger_app",
     "GRANT SELECT, INSERT, UPDATE ON policy TO wharfinger_app",
@@ -119,6 +122,8 @@ GRANTS = (
 )
 
 BACK = (
+    "REVOKE UPDATE (decision, decided_at, allocation, break_glass) ON revision FROM wharfinger_app",
+    "GRANT UPDATE ON revision TO wharfinger_app",
     "REVOKE UPDATE (voided_at, void_reason) ON review FROM wharfinger_app",
     "DROP TABLE audit_event",
     "DROP TABLE change_freeze",

@@ -88,6 +88,18 @@ def end_of(record: ExposureRecord) -> datetime | None:
     return started + timedelta(seconds=live.spec.lifetime)
 
 
+def is_renewed(record: ExposureRecord) -> bool:
+    """Return whether a renewal was approved that is not live yet: until then the end of before is none."""
+    approved = record.newest(Decision.APPROVED)
+    return approved is not None and approved.kind is RevisionKind.RENEWAL
+
+
+def is_over(record: ExposureRecord, now: datetime) -> bool:
+    """Return whether the lifetime is over, whether the clock has looked or not."""
+    end = end_of(record)
+    return end is not None and end <= now and not is_renewed(record)
+
+
 def reminders(lifetime: timedelta, end: datetime) -> tuple[datetime, ...]:
     """Return when an end is called to mind: 14, 3 and 1 days before it, in proportion for short lifetimes."""
     scale = min(1.0, lifetime / SHORTEST_FULL)
@@ -126,9 +138,17 @@ def _of_approved(record: ExposureRecord) -> Iterator[Deadline]:
 def _of_break_glass(record: ExposureRecord) -> Iterator[Deadline]:
     for revision in record.revisions:
         if revision.decision in (Decision.APPROVED, Decision.LIVE) and is_unreviewed(revision):
-            assert revision.break_glass is not None
-            until = datetime.fromisoformat(revision.break_glass["until"])
+            until = reviewed_until(revision)
+            assert until is not None
             yield Deadline(until, Due.END_BREAK_GLASS, revision.number)
+
+
+def reviewed_until(revision: Revision) -> datetime | None:
+    """Return when it is too late to review a revision, whether the clock has looked or not; None: never."""
+    if is_unreviewed(revision):
+        assert revision.break_glass is not None
+        return datetime.fromisoformat(revision.break_glass["until"])
+    return revision.pending_until
 
 
 def is_unreviewed(revision: Revision) -> bool:
@@ -150,7 +170,8 @@ def _of_lifetime(record: ExposureRecord) -> Iterator[Deadline]:
     for at in reminders(timedelta(seconds=live.spec.lifetime), end):
         if _is_to_come(record, at):
             yield Deadline(at, Due.REMIND_END, live.number)
-    yield Deadline(end, Due.SUSPEND, live.number)
+    if not is_renewed(record):
+        yield Deadline(end, Due.SUSPEND, live.number)
 
 
 def _is_renewed(record: ExposureRecord) -> bool:

@@ -32,7 +32,8 @@ class Subject:
     """A request, or a live exposure that is judged again.
 
     ``base`` is what a change is compared with, ``delta`` the comparison as JSON: ``{kind, changes}``.
-    ``shared``: more than one team has the namespace.
+    ``shared``: more than one team has the namespace. ``total``: the time that it would have in all, renewals
+    counted, in seconds.
     """
 
     metadata: Metadata
@@ -43,6 +44,7 @@ class Subject:
     delta: Document
     base: Spec | None = None
     renewal: Renewal | None = None
+    total: int = 0
 
     def place(self) -> str:
         """Return the environment that counts, in small letters: ``Production`` is production."""

@@ -16,7 +16,7 @@ from service.domain.gate import DENIED, UNDECIDED, UNJUDGED, Gate, Reason, gate_
 from service.domain.policy import Evaluator, Failure, Lifetime, Mode, Policy, Requirement, Scope
 from service.domain.seat import APPROVER, Seat
 from service.domain.spec import Document
-from service.domain.subject import Renewal, Subject, person_of
+from service.domain.subject import Subject, person_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ def _seats(
             asked.append((requirement, gate.policy.ref()))
     if wanted:
         return tuple(_named(wanted)), ()
-    why = _why_not_again(subject.renewal, lifetime)
+    why = _why_not_again(subject, lifetime)
     if why is None:
         return (), ()
     return (Seat(APPROVER, policies=tuple(gate.policy.ref() for gate in speaking)),), (why,)
@@ -166,13 +166,16 @@ def _named(
         yield Seat(key, group, max(one.count for one, _ in asked), condition, policies)
 
 
-def _why_not_again(renewal: Renewal | None, lifetime: Lifetime | None) -> str | None:
-    """Return why a renewal needs somebody although its policies do not."""
-    if renewal is None:
-        return None
-    if not renewal.endpoints_seen:
+def _why_not_again(subject: Subject, lifetime: Lifetime | None) -> str | None:
+    """Return why more time needs somebody although no policy asks for anybody.
+
+    A change counts too: else a short renewal could be made long afterwards.
+    """
+    renewal = subject.renewal
+    if renewal is not None and not renewal.endpoints_seen:
         return "Nothing was ever ready behind it: somebody has to say that it is still needed."
-    if lifetime is not None and renewal.total > lifetime.max_total:
+    total_seconds = subject.total if renewal is None else renewal.total
+    if lifetime is not None and total_seconds > lifetime.max_total:
         total = duration_text(lifetime.max_total)
         return (
             f"With this it would have more than {total} in all: somebody has to say that it is still needed."

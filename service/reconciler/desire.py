@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, Revision
-from service.domain.lifetime import held_back
+from service.domain.lifetime import held_back, is_unreviewed, reviewed_until
 from service.domain.manifest import with_ports
 from service.domain.plan import Desired, Ref
 
@@ -51,8 +51,14 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
 
 
 def _due(record: ExposureRecord, now: datetime) -> Revision | None:
-    """Return the newest approved revision unless it has to wait; what was begun goes on."""
+    """Return the newest approved revision unless it has to wait; what was begun goes on.
+
+    What came through by break-glass and was not reviewed in time is not due, whether the clock has looked or not.
+    """
     approved = record.newest(Decision.APPROVED)
+    if approved is not None and is_unreviewed(approved):
+        until = reviewed_until(approved)
+        approved = approved if until is None or now < until else None
     if approved is None or record.sync.aim == f"revision {approved.number}":
         return approved
     return None if held_back(approved, record.freezes, now) else approved

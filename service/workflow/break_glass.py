@@ -5,7 +5,7 @@ exposure goes by itself when the time is over.
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 from service.domain.errors import AlreadyDecided, DigestMismatch, Forbidden, NotFound, PolicyDenied
 from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Role
 from service.domain.lifecycle import Mover
+from service.domain.lifetime import is_unreviewed, reviewed_until
 from service.domain.review import missing, seats_of
 from service.store import exposures
 from service.workflow.act import Act
 from service.workflow.approval import approve
+from service.workflow.decide import check_in_time
 from service.workflow.judge import Judge
 from service.workflow.read import check_visible
 from service.workflow.revise import check_going_on
@@ -59,6 +61,7 @@ def break_glass(
     check_going_on(record.exposure)
     if revision.decision is not Decision.PENDING:
         raise AlreadyDecided(f"Revision {number} is {revision.decision}: there is nothing to let through.")
+    check_in_time(revision, act.now)
     reasons = judge.denials(session, record, revision)
     if reasons:
         raise PolicyDenied(reasons)
@@ -67,7 +70,7 @@ def break_glass(
         "by": act.principal.document(),
         "incident": emergency.incident,
         "reason": emergency.reason,
-        "until": (act.now + timedelta(seconds=emergency.duration)).isoformat(),
+        "until": _until(record, emergency, act).isoformat(),
         "skipped": [{"group": seat.group, "count": seat.count} for seat in skipped],
         "reviewed_at": None,
     }
@@ -80,3 +83,14 @@ def break_glass(
     after = exposures.get(session, exposure_id)
     assert after is not None
     return after
+
+
+def _until(record: ExposureRecord, emergency: Emergency, act: Act) -> datetime:
+    """Return when it has to be reviewed: on what nobody has reviewed yet, one day does not follow another."""
+    open_ends = (
+        reviewed_until(other)
+        for other in record.revisions
+        if other.decision in (Decision.APPROVED, Decision.LIVE) and is_unreviewed(other)
+    )
+    wanted = act.now + timedelta(seconds=emergency.duration)
+    return min((wanted, *(end for end in open_ends if end is not None)))

@@ -5,6 +5,7 @@ decision.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from service.domain.exposure import (
     Revision,
 )
 from service.domain.lifecycle import Mover
-from service.domain.lifetime import is_unreviewed
+from service.domain.lifetime import is_unreviewed, reviewed_until
 from service.domain.review import check_reviewer, folded, missing, seats_of
 from service.domain.spec import Document
 from service.store import exposures, reviews
@@ -63,7 +64,7 @@ def review(
     if draft.verdict is Opinion.COMMENT:
         return _comment(session, record, revision, draft, act, review_id)
     check_reviewer(act.principal, revision, draft.digest)
-    _check_open(record, revision)
+    _check_open(record, revision, act.now)
     seats = judge.seats_for(record, revision, act.principal)
     if not seats:
         groups = ", ".join(sorted({seat.group or "any approver" for seat in seats_of(revision)}))
@@ -96,7 +97,7 @@ def withdraw_review(session: Session, where: tuple[UUID, int], review_id: UUID, 
     found = _of_person(record, revision, act.principal)
     if found is None or found.id != review_id:
         raise NotFound(f"Revision {revision.number} has no review {review_id} of yours that counts.")
-    _check_open(record, revision)
+    _check_open(record, revision, act.now)
     reviews.void(session, found.id, "withdrawn", act.now)
     exposures.changed(session, record.exposure.id)
     tell(session, record, revision, "review-withdrawn", act, {"review": str(found.id)})
@@ -115,11 +116,24 @@ def _locked(
     return record, revision
 
 
-def _check_open(record: ExposureRecord, revision: Revision) -> None:
+def _check_open(record: ExposureRecord, revision: Revision, now: datetime) -> None:
     check_going_on(record.exposure)
     looked_at_later = revision.decision in (Decision.APPROVED, Decision.LIVE) and is_unreviewed(revision)
     if revision.decision is not Decision.PENDING and not looked_at_later:
         raise AlreadyDecided(f"Revision {revision.number} is {revision.decision}: nothing is left to review.")
+    check_in_time(revision, now)
+
+
+def check_in_time(revision: Revision, now: datetime) -> None:
+    """Refuse to decide what has waited too long: the clock only has not looked yet.
+
+    Raises:
+        AlreadyDecided: its time is over.
+    """
+    until = reviewed_until(revision)
+    if until is not None and until <= now:
+        number, since = revision.number, until.isoformat()
+        raise AlreadyDecided(f"The waiting time of revision {number} is over since {since}: ask for it anew.")
 
 
 def _of_person(record: ExposureRecord, revision: Revision, principal: Principal) -> Review | None:

@@ -42,7 +42,10 @@ from service.workflow.judge import Judge, kept
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a new revision stands: in what, on which base, and who wrote what it builds on."""
+    """Where a new revision stands: in what, on which base, and who wrote what it builds on.
+
+    ``served``: the seconds that it had before its present clock started.
+    """
 
     exposure: Exposure
     place: identities.Place
@@ -51,6 +54,7 @@ class Standing:
     base: Revision | None = None
     editors: tuple[str, ...] = ()
     renewal: Renewal | None = None
+    served: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ def draft(session: Session, spec: Spec, standing: Standing, act: Act, judge: Jud
         delta=delta.document(),
         base=base.spec if base else None,
         renewal=standing.renewal,
+        total=standing.served + (spec.lifetime or 0),
     )
     verdict, epoch = judge.decide(session, subject)
     if verdict.denied:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from service.domain.errors import AlreadyDecided, CannotResume, Ended, NotFound, PolicyDenied
 from service.domain.exposure import Decision, ExposureRecord, Intent, Suspension, SyncState
 from service.domain.lifecycle import Mover, move
-from service.domain.lifetime import Due, deadlines
+from service.domain.lifetime import is_over
 from service.store import events, exposures, ports
 from service.store.database import wake
 from service.workflow.act import Act
@@ -93,8 +93,8 @@ def resume(
     precondition(record.exposure.change_count)
     if record.exposure.suspension is not Suspension.OWNER:
         raise CannotResume(record.exposure.suspension or Suspension.OWNER)
-    if any(each.due is Due.SUSPEND and each.at <= act.now for each in deadlines(record)):
-        raise CannotResume(Suspension.EXPIRED)  # its end has come, and the clock has not looked yet
+    if is_over(record, act.now):
+        raise CannotResume(Suspension.EXPIRED)
     base = record.base()
     reasons = judge.denials(session, record, base) if base is not None else ()
     if reasons:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from service.domain.delta import delta_of
 from service.domain.errors import Fault
 from service.domain.exposure import (
+    Exposure,
     ExposureRecord,
     Metadata,
     Principal,
@@ -112,6 +113,12 @@ def renewal_of(record: ExposureRecord, now: datetime) -> Renewal:
     return Renewal(
         endpoints_seen=record.sync.ready_changed_at is not None, total=int(so_far) + (lifetime or 0)
     )
+
+
+def served(exposure: Exposure) -> int:
+    """Return the seconds that an exposure had before its present clock started, by the renewals before."""
+    started, applied = exposure.clock_started_at, exposure.applied_at
+    return 0 if started is None or applied is None else int((started - applied).total_seconds())
 
 
 def kept(verdict: Verdict, requester: Principal) -> Document:

@@ -28,7 +28,7 @@ from service.store import exposures, identities
 from service.workflow.act import Act
 from service.workflow.approval import drop_unneeded, supersede
 from service.workflow.draft import Standing, check_place, draft, lock_quota, write
-from service.workflow.judge import Judge, renewal_of
+from service.workflow.judge import Judge, renewal_of, served
 from service.workflow.read import check_visible
 from service.workflow.submit import Submitted
 
@@ -98,7 +98,7 @@ def standing(record: ExposureRecord, place: identities.Place, kind: RevisionKind
     editors = tuple(sorted({author for revision in unproven for author in revision.authors()}))
     renewal = renewal_of(record, now) if kind is RevisionKind.RENEWAL else None
     number = record.exposure.generation + 1
-    return Standing(record.exposure, place, number, kind, base, editors, renewal)
+    return Standing(record.exposure, place, number, kind, base, editors, renewal, served(record.exposure))
 
 
 def check_owner(record: ExposureRecord, principal: Principal) -> None:

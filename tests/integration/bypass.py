@@ -8,11 +8,10 @@ revisions stand once clock and worker have had their turn, which must not have w
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import pytest
-from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
 
 from service.domain.exposure import Principal, PrincipalKind, Role
@@ -20,8 +19,10 @@ from service.domain.identifiers import uuid7
 from service.domain.spec import Document
 from service.policies import DEV, shipped
 from service.store import identities
+from service.store.tables import METADATA
 from service.workflow.identify import hash_of
 from tests.conftest import Clock
+from tests.integration.api_world import POOL
 from tests.integration.approval_world import ApprovalWorld, Case
 from tests.postgres import Database
 
@@ -30,17 +31,50 @@ NO_NODE_PORTS: Document = {
     "name": "no-node-ports",
     "deny": [{"expression": 'object.spec.type == "NodePort"', "message": "Not here."}],
 }
-CASE = "its-decisions"
+LASTING = ("cluster", "namespace", "team", "team_namespace", "token")
+"""The tables whose rows all attempts share."""
+AS_BEFORE = (
+    "DELETE FROM team_namespace WHERE team <> namespace",
+    "UPDATE namespace SET environment = 'development'",
+)
+"""What attempts do to them is undone."""
+
+
+class Hands:
+    """A clock that can be set to noon again."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.clock()
 
 
 class Ground(ApprovalWorld):
-    """A world in which one exposure is attacked; a worker's writes count from when it was ready."""
+    """A world in which one exposure is attacked; ``anew()`` before each attempt, since it is dear to make."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        super().__init__(database, clock)
-        self.clock, self.database = clock, database
+    def __init__(self, database: Database) -> None:
+        self.database, self._hands = database, Hands()
+        super().__init__(database, self._hands)
         self.cases: list[Case] = []
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock, to turn it."""
+        return self._hands.clock
+
+    def anew(self) -> "Ground":
+        """Let nothing have happened: people, teams and places are there, and the policies of ``dev``."""
+        self._hands.clock = Clock()
+        tables = [table.name for table in reversed(METADATA.sorted_tables) if table.name not in LASTING]
+        self.tamper("; ".join((*(f"DELETE FROM {name}" for name in tables), *AS_BEFORE)))
+        with self.transaction() as session:
+            identities.put_cluster(session, identities.Cluster("dev", None, POOL), self.now())
+        self.cases = []
+        self.stand()
         self.rules(*shipped(DEV))
+        return self
 
     def ask(self, who: str = "ann", **spec: Any) -> Case:
         """Let somebody ask."""
@@ -61,13 +95,6 @@ class Ground(ApprovalWorld):
             token_id = uuid7(self.now(), os.urandom(10))
             identities.add_token(session, token_id, hash_of(f"wft_{word}"), who, over, self.now())
         return word
-
-    def as_owner(self, statement: str) -> None:
-        """Change rows as nobody can who runs as the application."""
-        owner = create_engine(self.database.owner_url)
-        with owner.begin() as connection:
-            connection.execute(text(statement))
-        owner.dispose()
 
 
 @dataclass(frozen=True, slots=True)

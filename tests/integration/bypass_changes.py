@@ -227,7 +227,7 @@ def production_hides_in_another_spelling(ground: Ground) -> Answer:
     return ground.ask(lifetime="1h").made
 
 
-@answers(403, "policy-denied", "allows at most 7d", NOTHING)
+@answers(403, "policy-denied", "allows at most 168h", NOTHING)
 def a_node_port_lasts_longer_than_the_rule(ground: Ground) -> Answer:
     defaults(ground)
     return post(ground, lifetime="169h")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 
 from service.domain.errors import ClusterError
 from service.domain.exposure import ExposureRecord, PortClaim
@@ -147,14 +147,19 @@ class ReconcilerWorld:
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self.now, self.transaction = now, database.transaction
+        self._owner = create_engine(database.owner_url, poolclass=NullPool)
         self.api = World(database.transaction, now)
-        self.cluster = Cluster()
-        self.cluster.add_namespace("team-a")
-        self.cluster.add_node("n1", "192.0.2.10")
         chance = random.Random(5)
         self.edge = Edge(
             self.transaction, now, lambda: now().timestamp(), chance.randbytes, COOLING, a_judge()
         )
+        self.stand()
+
+    def stand(self) -> None:
+        """Let the cluster be new, and the worker look at it for the first time."""
+        self.cluster = Cluster()
+        self.cluster.add_namespace("team-a")
+        self.cluster.add_node("n1", "192.0.2.10")
         self.looker = Looker(self.cluster, self.edge)
 
     def request(self, name: str = "hello", **spec: Any) -> Story:
@@ -229,9 +234,9 @@ class ReconcilerWorld:
         return [call.method for call in self.cluster.writes()]
 
     def tamper(self, statement: str, **values: Any) -> None:
-        """Change rows behind everybody's back."""
-        with self.transaction() as session:
-            session.execute(text(statement), values)
+        """Change rows behind everybody's back, as only their owner can."""
+        with self._owner.begin() as connection:
+            connection.execute(text(statement), values)
 
 
 class SteppingWorld(ReconcilerWorld):
