@@ -17,5 +17,6 @@ def unified(before: Revision | None, after: Revision) -> str:
 
 
 def _lines(revision: Revision) -> Iterator[str]:
+    # PyYAML escapes what is not ASCII: invisible and right-to-left characters cannot deceive the reader.
     text: str = yaml.safe_dump(with_ports(revision.manifest, revision.allocation))
     yield from text.splitlines(keepends=True)

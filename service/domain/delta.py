@@ -1,7 +1,8 @@
 """What a change does against its base, field by field: narrowing, equal or widening (design.md §4). Pure.
 
 Narrowing opens nothing that the base has not opened. In doubt a change is widening, in both directions: so is
-one that takes with one hand and gives with the other, and a field that the rules below do not know.
+one that takes with one hand and gives with the other, and a field that the rules below do not know. What is
+left out and what is stated are the same when the same Service is rendered from both.
 """
 
 import ipaddress
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from service.domain.spec import Document, Spec
+from service.domain.spec import Document, LoadBalancer, Spec
 
 
 class DeltaKind(StrEnum):
@@ -102,20 +103,24 @@ def _port_changes(
         if old is None:
             yield FieldChange(f"#/spec/ports/{index}", W, "The port is new.", None, dict(port))
             continue
-        for field in dict.fromkeys((*old, *port)):
+        one, other = _stated(old), _stated(port)
+        for field in dict.fromkeys((*one, *other)):
             pointer = f"#/spec/ports/{index}/{field}"
-            yield from _field_change(pointer, _PORT_RULES.get(field), old.get(field), port.get(field))
+            yield from _field_change(pointer, _PORT_RULES.get(field), one.get(field), other.get(field))
     for port in had.values():
         yield FieldChange("#/spec/ports", N, "The port goes.", dict(port), None)
 
 
+def _stated(port: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a port with its target, which is the port itself when it is left out."""
+    return {**port, "target_port": port["port"]} if port["target_port"] is None else port
+
+
 def _balancer_changes(before: Document | None, after: Document | None) -> Iterator[FieldChange]:
-    if before is None or after is None:
-        yield from _field_change("#/spec/load_balancer", None, before, after)
-        return
-    for field in dict.fromkeys((*before, *after)):
+    old, new = before or _PLAIN_BALANCER, after or _PLAIN_BALANCER
+    for field in dict.fromkeys((*old, *new)):
         pointer = f"#/spec/load_balancer/{field}"
-        yield from _field_change(pointer, _BALANCER_RULES.get(field), before.get(field), after.get(field))
+        yield from _field_change(pointer, _BALANCER_RULES.get(field), old.get(field), new.get(field))
 
 
 def _selector(before: Mapping[str, str], after: Mapping[str, str]) -> Judged:
@@ -160,7 +165,42 @@ def _allocates(before: bool, after: bool) -> Judged:
     return W, "Node ports go round the source ranges."
 
 
-_RULES: Mapping[str, Rule] = {"selector": _selector, "lifetime": _lifetime, "justification": _words}
-_PORT_RULES: Mapping[str, Rule] = {}
-_BALANCER_RULES: Mapping[str, Rule] = {"source_ranges": _sources, "allocate_node_ports": _allocates}
+def _node_port(before: int | None, after: int | None) -> Judged:
+    if after is None:
+        return W, f"{before} is not asked for any more, so the ledger may choose another number."
+    return W, "A node port is asked for that was not."
+
+
+def _widens(reason: str) -> Rule:
+    return lambda _, __: (W, reason)
+
+
+_PLAIN_BALANCER = LoadBalancer().document()
+_RULES: Mapping[str, Rule] = {
+    # ClusterIP opens less than NodePort, but each type has policies of its own, which have not spoken of it.
+    "type": _widens("It is reached in another way, for which other policies may hold."),
+    "selector": _selector,
+    "lifetime": _lifetime,
+    "justification": _words,
+    # Later is not less: the lifetime is counted from the start, so the end moves too.
+    "not_before": _widens("It starts at another time, and its lifetime with it."),
+    "replace": _widens("Whether the Service may be deleted and made again is decided anew."),
+    # Local reaches fewer pods, but shows them the client's address and may take one more node port.
+    "external_traffic_policy": _widens("Traffic from outside takes another way to the pods."),
+    "internal_traffic_policy": _widens("Traffic from inside takes another way to the pods."),
+    "session_affinity": _widens("Clients are spread over the pods in another way."),
+    "ip_family_policy": _widens("It may be reached by other address families."),
+}
+_PORT_RULES: Mapping[str, Rule] = {
+    "name": _widens("What refers to a port by name finds another one."),
+    "target_port": _widens("It leads to another port of the pods."),
+    "app_protocol": _widens("What stands in between may treat the traffic in another way."),
+    "node_port": _node_port,
+}
+_BALANCER_RULES: Mapping[str, Rule] = {
+    "class": _widens("Another load balancer may serve it."),
+    "source_ranges": _sources,
+    "allocate_node_ports": _allocates,
+    "annotations": _widens("An annotation can tell a load balancer anything."),
+}
 """What is not in them widens."""

@@ -40,6 +40,15 @@ class LoadBalancer:
     allocate_node_ports: bool = False
     annotations: Mapping[str, str] = field(default_factory=dict)
 
+    def document(self) -> Document:
+        """Return the stored shape, every field present."""
+        return {
+            "class": self.class_,
+            "source_ranges": list(self.source_ranges),
+            "allocate_node_ports": self.allocate_node_ports,
+            "annotations": dict(self.annotations),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
@@ -70,7 +79,6 @@ class Spec:
 
     def document(self) -> Document:
         """Return the stored shape: the API's ``spec``, every field present, the lifetime in seconds."""
-        balancer = self.load_balancer
         return {
             "type": self.type.value,
             "selector": dict(self.selector),
@@ -93,13 +101,7 @@ class Spec:
             "internal_traffic_policy": self.internal_traffic_policy,
             "session_affinity": self.session_affinity,
             "ip_family_policy": self.ip_family_policy,
-            "load_balancer": balancer
-            and {
-                "class": balancer.class_,
-                "source_ranges": list(balancer.source_ranges),
-                "allocate_node_ports": balancer.allocate_node_ports,
-                "annotations": dict(balancer.annotations),
-            },
+            "load_balancer": self.load_balancer and self.load_balancer.document(),
         }
 
     @classmethod

@@ -1,7 +1,8 @@
 """What a change does against its base, by a table and by properties over random specifications."""
 
 import ipaddress
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -10,15 +11,18 @@ from hypothesis import strategies as st
 
 from service.domain import delta as module
 from service.domain.delta import DeltaKind, delta_of
+from service.domain.manifest import digest, render
 from service.domain.spec import ExposureType, LoadBalancer, ServicePort, Spec
-from tests.builders import NOON, make_spec
+from tests.builders import METADATA, NOON, make_spec
 
 NARROWING, EQUAL, WIDENING = DeltaKind
 
 HTTP = ServicePort(name="http", port=80)
 HTTPS = ServicePort(name="https", port=443)
 BASE = make_spec(type=ExposureType.CLUSTER_IP, ports=(HTTP, HTTPS), lifetime=36_000)
-BALANCED = replace(BASE, type=ExposureType.LOAD_BALANCER, load_balancer=LoadBalancer())
+SILENT = replace(BASE, type=ExposureType.LOAD_BALANCER)
+BALANCED = replace(SILENT, load_balancer=LoadBalancer())
+ASKED = replace(BASE, type=ExposureType.NODE_PORT, ports=(replace(HTTP, node_port=30007),))
 
 
 def balanced(*ranges: str, **fields: Any) -> Spec:
@@ -31,6 +35,10 @@ def balanced(*ranges: str, **fields: Any) -> Spec:
         (BASE, BASE, EQUAL),
         (BASE, replace(BASE, justification="other words"), EQUAL),
         (BASE, replace(BASE, ports=(HTTPS, HTTP)), EQUAL),
+        (BASE, replace(BASE, ports=(replace(HTTP, target_port=80), HTTPS)), EQUAL),
+        (SILENT, BALANCED, EQUAL),
+        (SILENT, balanced("10.0.0.0/8"), NARROWING),
+        (balanced(allocate_node_ports=True), SILENT, NARROWING),
         (BASE, replace(BASE, ports=(HTTP,)), NARROWING),
         (BASE, replace(BASE, lifetime=3600), NARROWING),
         (replace(BASE, lifetime=None), BASE, NARROWING),
@@ -50,11 +58,22 @@ def balanced(*ranges: str, **fields: Any) -> Spec:
         (BASE, replace(BASE, ports=(replace(HTTP, name="web"), HTTPS)), WIDENING),
         (BASE, replace(BASE, type=ExposureType.NODE_PORT), WIDENING),
         (replace(BASE, type=ExposureType.NODE_PORT), BASE, WIDENING),
+        (ASKED, replace(ASKED, ports=(replace(HTTP, node_port=30008),)), WIDENING),
+        (ASKED, replace(ASKED, ports=(HTTP,)), WIDENING),
+        (replace(ASKED, ports=(HTTP,)), ASKED, WIDENING),
+        (BASE, replace(BASE, ports=(replace(HTTP, app_protocol="http"), HTTPS)), WIDENING),
+        (replace(BASE, selector={}), BASE, WIDENING),
         (BASE, replace(BASE, not_before=NOON), WIDENING),
+        (replace(BASE, not_before=NOON), BASE, WIDENING),
         (BASE, replace(BASE, replace=True), WIDENING),
         (BASE, replace(BASE, session_affinity="ClientIP"), WIDENING),
         (BASE, replace(BASE, external_traffic_policy="Local"), WIDENING),
+        (BASE, replace(BASE, internal_traffic_policy="Local"), WIDENING),
+        (BASE, replace(BASE, ip_family_policy="PreferDualStack"), WIDENING),
         (BASE, BALANCED, WIDENING),
+        (SILENT, balanced(allocate_node_ports=True), WIDENING),
+        (SILENT, balanced(annotations={"x/internal": "false"}), WIDENING),
+        (balanced("10.0.0.0/8"), SILENT, WIDENING),
         (balanced("10.0.0.0/8"), balanced("10.0.0.0/8", "192.0.2.0/24"), WIDENING),
         (balanced("10.0.0.0/8"), balanced("11.0.0.0/8"), WIDENING),
         (balanced("10.0.0.0/8"), balanced(), WIDENING),
@@ -86,46 +105,80 @@ def test_each_change_names_its_place_its_reason_and_both_values() -> None:
     }
 
 
-def test_a_field_that_the_rules_do_not_know_widens() -> None:
-    before, after = BASE.document() | {"colour": "red"}, BASE.document() | {"colour": "green"}
+def test_a_new_and_a_dropped_port_show_what_comes_and_what_goes() -> None:
+    new, gone = delta_of(BASE, replace(BASE, ports=(HTTP, ServicePort(port=53)))).changes
 
-    [change] = module.changes_of(before, after)
+    assert (new.pointer, new.before, new.after["port"]) == ("#/spec/ports/1", None, 53)
+    assert (gone.pointer, gone.before["port"], gone.after) == ("#/spec/ports", 443, None)
 
-    assert (change.pointer, change.kind) == ("#/spec/colour", WIDENING)
+
+@pytest.mark.parametrize(
+    ("steps", "pointer"),
+    [
+        ((), "#/spec/colour"),
+        (("ports", 1), "#/spec/ports/1/colour"),
+        (("load_balancer",), "#/spec/load_balancer/colour"),
+    ],
+)
+@pytest.mark.parametrize(("before", "after"), [("red", "green"), (None, "green"), ("red", None)])
+def test_a_field_that_the_rules_do_not_know_widens(
+    steps: tuple[Any, ...], pointer: str, before: str | None, after: str | None
+) -> None:
+    def coloured(colour: str | None) -> dict[str, Any]:
+        document = deepcopy(BALANCED.document())
+        place = document
+        for step in steps:
+            place = place[step]
+        place["colour"] = colour
+        return document
+
+    [change] = module.changes_of(coloured(before), coloured(after))
+
+    assert (change.pointer, change.kind) == (pointer, WIDENING)
+
+
+@pytest.mark.parametrize(
+    ("value", "document"),
+    [
+        (BALANCED, BALANCED.document()),
+        (HTTP, BALANCED.document()["ports"][0]),
+        (LoadBalancer(), BALANCED.document()["load_balancer"]),
+    ],
+)
+def test_no_field_is_kept_from_the_classification(value: Any, document: dict[str, Any]) -> None:
+    assert {field.name.rstrip("_") for field in fields(value)} == set(document)
 
 
 NETWORKS = ["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "10.1.0.0/16", "192.0.2.0/24", "::/0"]
-ports = st.lists(
-    st.builds(
-        ServicePort,
-        port=st.sampled_from([80, 443]),
-        protocol=st.sampled_from(["TCP", "UDP"]),
-        target_port=st.sampled_from([None, 8080, "http"]),
-        node_port=st.sampled_from([None, 30001]),
-    ),
-    min_size=1,
-    max_size=3,
-    unique_by=lambda port: (port.port, port.protocol),
-).map(tuple)
-balancers = st.builds(
+LIFETIMES = [None, 1800, 3600, 16_200]
+LABELS = st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy"))
+KEYS = st.sampled_from([(port, protocol) for port in (80, 443) for protocol in ("TCP", "UDP")])
+REST = st.sampled_from([(target, number) for target in (None, 80, 8080, "http") for number in (None, 30001)])
+PORTS = st.dictionaries(KEYS, REST, min_size=1, max_size=3).map(
+    lambda found: tuple(
+        ServicePort(port=port, protocol=protocol, target_port=target, node_port=number)
+        for (port, protocol), (target, number) in found.items()
+    )
+)
+BALANCERS = st.builds(
     LoadBalancer,
     source_ranges=st.lists(st.sampled_from(NETWORKS), max_size=3, unique=True).map(tuple),
     allocate_node_ports=st.booleans(),
     annotations=st.sampled_from([{}, {"a": "1"}]),
     class_=st.sampled_from([None, "x"]),
 )
-specs = st.builds(
-    Spec,
-    type=st.sampled_from(ExposureType),
-    selector=st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy")),
-    ports=ports,
-    justification=st.sampled_from(["one", "two"]),
-    lifetime=st.sampled_from([None, 60, 3600]),
-    not_before=st.sampled_from([None, NOON]),
-    replace=st.booleans(),
-    session_affinity=st.sampled_from([None, "ClientIP"]),
-    load_balancer=st.none() | balancers,
-)
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "type": st.sampled_from(ExposureType),
+    "selector": LABELS,
+    "ports": PORTS,
+    "justification": st.sampled_from(["one", "two"]),
+    "lifetime": st.sampled_from(LIFETIMES),
+    "not_before": st.sampled_from([None, NOON]),
+    "replace": st.booleans(),
+    "session_affinity": st.sampled_from([None, "ClientIP"]),
+    "load_balancer": st.none() | BALANCERS,
+}
+specs = st.builds(Spec, **FIELDS)
 
 
 @st.composite
@@ -133,12 +186,56 @@ def steps(draw: st.DrawFn) -> tuple[Spec, Spec, Spec]:
     """Return three specifications, each like the one before but for a few fields."""
     found = [draw(specs)]
     for _ in range(2):
-        other = draw(specs)
-        fields = draw(
-            st.sets(st.sampled_from(["selector", "ports", "lifetime", "load_balancer"]), max_size=2)
-        )
-        found.append(replace(found[-1], **{field: getattr(other, field) for field in fields}))
+        changed = draw(st.sets(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=3))
+        found.append(replace(found[-1], **{field: draw(FIELDS[field]) for field in sorted(changed)}))
     return found[0], found[1], found[2]
+
+
+def inside(one: str, other: str) -> bool:
+    inner, outer = ipaddress.ip_network(one), ipaddress.ip_network(other)
+    return inner.version == outer.version and all(a in outer for a in (inner[0], inner[-1]))
+
+
+@st.composite
+def less(draw: st.DrawFn, spec: Spec) -> Spec:
+    """Return a specification of which each field opens the same as another's or less."""
+    balancer = spec.load_balancer or LoadBalancer()
+    ranges = [n for n in NETWORKS if any(inside(n, o) for o in balancer.source_ranges or NETWORKS)]
+    sources = st.lists(st.sampled_from(ranges), min_size=1, max_size=3, unique=True).map(tuple)
+    lifetimes = [n for n in LIFETIMES if n is not None and n <= (spec.lifetime or n)]
+    return replace(
+        spec,
+        selector=draw(st.just({}) | LABELS) | spec.selector if spec.selector else {},
+        ports=tuple(draw(st.lists(st.sampled_from(spec.ports), min_size=1, unique=True))),
+        lifetime=draw(st.just(spec.lifetime) | st.sampled_from(lifetimes)),
+        load_balancer=draw(
+            st.just(spec.load_balancer)
+            | st.builds(
+                replace,
+                st.just(balancer),
+                source_ranges=st.just(balancer.source_ranges) | sources,
+                allocate_node_ports=st.booleans() if balancer.allocate_node_ports else st.just(False),
+            )
+        ),
+    )
+
+
+@st.composite
+def descents(draw: st.DrawFn) -> tuple[Spec, Spec, Spec]:
+    """Return three specifications, each the same as the one before or less."""
+    first = draw(specs)
+    second = draw(less(first))
+    return first, second, draw(less(second))
+
+
+chains = steps() | descents()
+
+
+@given(descents())
+def test_less_of_everything_never_widens(found: tuple[Spec, Spec, Spec]) -> None:
+    first, second, third = found
+    kinds = {delta_of(*pair).kind for pair in ((first, second), (second, third), (first, third))}
+    assert WIDENING not in kinds
 
 
 @given(specs)
@@ -146,20 +243,20 @@ def test_equal_is_reflexive(spec: Spec) -> None:
     assert delta_of(spec, spec).kind is EQUAL
 
 
-@given(steps())
+@given(chains)
 def test_what_narrows_one_way_widens_the_other(found: tuple[Spec, Spec, Spec]) -> None:
     base, wanted, _ = found
     if delta_of(base, wanted).kind is NARROWING:
         assert delta_of(wanted, base).kind is WIDENING
 
 
-@given(steps())
+@given(chains)
 def test_equal_is_equal_both_ways(found: tuple[Spec, Spec, Spec]) -> None:
     base, wanted, _ = found
     assert (delta_of(base, wanted).kind is EQUAL) == (delta_of(wanted, base).kind is EQUAL)
 
 
-@given(steps())
+@given(chains)
 def test_a_change_with_both_sides_in_it_widens_both_ways(found: tuple[Spec, Spec, Spec]) -> None:
     base, wanted, _ = found
     kinds = {change.kind for change in delta_of(base, wanted).changes}
@@ -167,30 +264,38 @@ def test_a_change_with_both_sides_in_it_widens_both_ways(found: tuple[Spec, Spec
         assert delta_of(base, wanted).kind is delta_of(wanted, base).kind is WIDENING
 
 
-@given(steps())
+@given(chains)
 def test_two_steps_never_add_up_to_more_than_one_was_allowed(found: tuple[Spec, Spec, Spec]) -> None:
     first, second, third = found
     if WIDENING not in (delta_of(first, second).kind, delta_of(second, third).kind):
         assert delta_of(first, third).kind is not WIDENING
 
 
+@given(specs)
+def test_what_renders_to_the_same_service_is_equal(spec: Spec) -> None:
+    ports = tuple(replace(p, target_port=p.target_port or p.port) for p in spec.ports)
+    stated = replace(spec, ports=ports, load_balancer=spec.load_balancer or LoadBalancer())
+
+    assert delta_of(spec, stated).kind is EQUAL
+    assert digest(METADATA, spec, render(METADATA, spec)) == digest(
+        METADATA, stated, render(METADATA, stated)
+    )
+
+
 SOURCES = ["10.1.0.1", "10.2.0.1", "10.200.0.1", "192.0.2.1", "198.51.100.1", "2001:db8::1"]
 
 
 def reached(spec: Spec) -> set[tuple[Any, ...]]:
-    """Return what is let through, by samples: from where, to which port, target and pod, until when."""
-
+    """Return what is let through, by samples: which way, from where, to which port and pod, until when."""
     balancer = spec.load_balancer or LoadBalancer()
-    ranges = [ipaddress.ip_network(text) for text in balancer.source_ranges or ("0.0.0.0/0", "::/0")]
-    sources = [
+    let_in = [
         source
         for source in SOURCES
-        if any(
-            ipaddress.ip_address(source).version == network.version
-            and ipaddress.ip_address(source) in network
-            for network in ranges
-        )
+        if any(inside(source, network) for network in balancer.source_ranges or ("0.0.0.0/0", "::/0"))
     ]
+    ways = [("balancer", source) for source in let_in]
+    if balancer.allocate_node_ports:
+        ways += [("node", source) for source in SOURCES]
     pods = [
         (a, b)
         for a in "xyz"
@@ -199,15 +304,15 @@ def reached(spec: Spec) -> set[tuple[Any, ...]]:
     ]
     hours = [hour for hour in (1, 2, 9) if spec.lifetime is None or hour * 1800 <= spec.lifetime]
     return {
-        (source, port.port, port.protocol, port.target_port or port.port, pod, hour)
-        for source in sources
+        (spec.type, way, port.port, port.protocol, port.target_port or port.port, port.node_port, pod, hour)
+        for way in ways
         for port in spec.ports
         for pod in pods
         for hour in hours
     }
 
 
-@given(steps())
+@given(chains)
 def test_what_does_not_widen_reaches_nothing_new(found: tuple[Spec, Spec, Spec]) -> None:
     base, wanted, _ = found
     if delta_of(base, wanted).kind is not WIDENING:

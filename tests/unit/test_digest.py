@@ -11,7 +11,7 @@ import pytest
 
 from service.domain.exposure import Metadata
 from service.domain.manifest import digest, render
-from service.domain.spec import Spec
+from service.domain.spec import ExposureType, Spec
 from tests.builders import METADATA, make_spec
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,16 @@ def test_a_specification_has_the_digest_that_it_had_in_every_release(vector: dic
 
     assert manifest == vector["content"]["manifest"]
     assert digest(metadata, spec, manifest) == vector["digest"]
+
+
+def test_each_way_to_expose_has_a_vector() -> None:
+    assert {vector["spec"]["type"] for vector in VECTORS} == set(ExposureType)
+
+
+def test_the_justification_is_not_part_of_it() -> None:
+    one, other = make_spec(justification="one"), make_spec(justification="other")
+
+    assert digest(METADATA, one, {}) == digest(METADATA, other, {})
 
 
 def test_the_same_instant_in_another_zone_is_the_same_digest() -> None:
