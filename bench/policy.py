@@ -9,9 +9,10 @@ import statistics
 import time
 from collections.abc import Callable
 
-from service.domain.exposure import Metadata, Principal, PrincipalKind, Role
+from service.domain.exposure import Metadata
 from service.domain.policy import Policy, Scope
 from service.domain.policy_document import check, parse
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.spec import Document, ExposureType, ServicePort, Spec
 from service.domain.subject import Subject
 from service.domain.verdict import decide

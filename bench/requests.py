@@ -30,9 +30,9 @@ from devcluster.processes import Child
 from service.admin.migrate import migrate
 from service.api.app import create_app
 from service.api.context import Edge
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.identifiers import uuid7
 from service.domain.ports import DEFAULT_FIRST, DEFAULT_LAST, Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.policies import DEV, shipped
 from service.store import identities
 from service.store.database import open_engine, transactions

@@ -23,9 +23,9 @@ from devcluster.postgres import EmbeddedPostgres
 from service.admin.migrate import migrate
 from service.api.app import create_app
 from service.api.context import Edge
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.identifiers import uuid7
 from service.domain.ports import Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.policies import DEV, shipped
 from service.store import identities
 from service.store.database import Transactions, open_engine, transactions

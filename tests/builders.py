@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from service.domain.claim import ClaimState, PortClaim
 from service.domain.exposure import (
     Allocation,
-    ClaimState,
     ClusterView,
     Decision,
     Exposure,
@@ -18,17 +18,14 @@ from service.domain.exposure import (
     Intent,
     Metadata,
     NodePort,
-    PortClaim,
     PortOrigin,
-    Principal,
-    PrincipalKind,
     Revision,
-    Role,
     Sync,
     SyncState,
 )
 from service.domain.manifest import digest, render, with_mark, with_ports
 from service.domain.plan import Desired, Observed, Ref
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.spec import Document, ExposureType, ServicePort, Spec
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from service.domain.chain import START, content, link, stamp
-from service.domain.exposure import Entry
+from service.domain.event import Entry
 from service.domain.spec import Document
 from tests.builders import EXPOSURE_ID, METADATA, NOON, make_revision
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from service.domain.exposure import Metadata, Role
+from service.domain.exposure import Metadata
 from service.domain.policy import Policy
 from service.domain.policy_document import parse
+from service.domain.principal import Role
 from service.domain.spec import Spec
 from service.domain.subject import Subject
 from service.domain.verdict import Verdict, decide

@@ -12,8 +12,8 @@ import click
 
 from service.admin.probe import probe
 from service.admin.survey import survey
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.ports import DEFAULT_FIRST, DEFAULT_LAST, Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.settings import read_settings
 from service.store.identities import Cluster
 from service.workflow import administer

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from service.admin.dev_cluster import NAMESPACES
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.ports import Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.policies import DEV, shipped
 from service.store.database import open_engine, transactions
 from service.store.identities import Cluster

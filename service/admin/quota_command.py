@@ -8,7 +8,7 @@ import click
 
 from service.admin.commands import Lifetime
 from service.domain.errors import NotFound
-from service.domain.exposure import Principal, PrincipalKind, Role
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.quota import NAMES, QuotaStatus
 from service.settings import read_settings
 from service.store import quotas

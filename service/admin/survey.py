@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import click
 
+from service.domain.claim import ClaimState
 from service.domain.errors import NotFound
-from service.domain.exposure import ClaimState, ExposureRecord
+from service.domain.exposure import ExposureRecord
 from service.domain.manifest import Mark
 from service.domain.port_map import Claimed
 from service.domain.ports import Pool

@@ -11,8 +11,8 @@ from uuid import UUID
 from flask import current_app, g, request
 
 from service.domain.errors import Malformed, PolicyDenied
-from service.domain.exposure import Principal
 from service.domain.identifiers import uuid7
+from service.domain.principal import Principal
 from service.workflow.act import Act
 from service.workflow.govern import note_denial
 from service.workflow.judge import Judge

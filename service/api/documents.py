@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from service.domain.exposure import Event, ExposureRecord, Review, Revision
+from service.domain.event import Event
+from service.domain.exposure import ExposureRecord, Review, Revision
 from service.domain.spec import Document
 from service.domain.status import summarise
 

@@ -1,6 +1,6 @@
 """From the ledger's values to the documents that schemas write out."""
 
-from service.domain.exposure import PortClaim
+from service.domain.claim import PortClaim
 from service.domain.port_map import PortMap, selected
 from service.domain.quota import QuotaStatus, Usage
 from service.domain.spec import Document

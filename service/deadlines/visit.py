@@ -10,17 +10,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.domain.exposure import (
-    Decision,
-    ExposureRecord,
-    Intent,
-    Principal,
-    PrincipalKind,
-    Revision,
-    Suspension,
-)
+from service.domain.exposure import Decision, ExposureRecord, Intent, Revision, Suspension
 from service.domain.lifecycle import Mover
 from service.domain.lifetime import Deadline, Due, deadlines, end_of
+from service.domain.principal import Principal, PrincipalKind
 from service.domain.review import missing, seats_of
 from service.domain.spec import Document
 from service.store import events, exposures

@@ -12,7 +12,7 @@ from typing import Any
 
 import rfc8785
 
-from service.domain.exposure import Entry
+from service.domain.event import Entry
 from service.domain.spec import Document
 
 

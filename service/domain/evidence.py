@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from service.domain.chain import canonical, sha256
 from service.domain.errors import Fault
-from service.domain.exposure import Decision, Metadata, PrincipalKind
+from service.domain.exposure import Decision, Metadata
 from service.domain.manifest import digest
+from service.domain.principal import PrincipalKind
 from service.domain.spec import Document, Spec
 
 FORMAT = "wharfinger.dev/evidence/v1"

@@ -7,44 +7,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from service.domain.claim import PortClaim
 from service.domain.freeze import Freeze
 from service.domain.spec import Document, Spec
-
-
-class PrincipalKind(StrEnum):
-    PERSON = "person"
-    SERVICE_ACCOUNT = "service_account"
-    POLICY = "policy"
-    CLOCK = "clock"
-    WORKER = "worker"
-
-
-class Role(StrEnum):
-    REQUESTER = "requester"
-    APPROVER = "approver"
-    AUDITOR = "auditor"
-    ADMIN = "admin"
-    BREAK_GLASS = "break-glass"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who acts. ``person`` names the person or the service account; persons are compared, tokens never."""
-
-    kind: PrincipalKind
-    person: str
-    acted_for: str | None = None
-    teams: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
-    roles: frozenset[Role] = frozenset()
-
-    def sees_all(self) -> bool:
-        """Return whether every team's exposures are visible: to approvers, auditors and the platform."""
-        return bool(self.roles & {Role.APPROVER, Role.AUDITOR, Role.ADMIN})
-
-    def document(self) -> Document:
-        """Return ``{kind, person, acted_for}``: what events and revisions keep of a principal."""
-        return {"kind": self.kind.value, "person": self.person, "acted_for": self.acted_for}
 
 
 class Intent(StrEnum):
@@ -260,37 +225,6 @@ class Review:
     void_reason: str | None = None
 
 
-class ClaimState(StrEnum):
-    HELD = "held"
-    BOUND = "bound"
-    COOLING = "cooling"
-    FOREIGN = "foreign"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortClaim:
-    """One row of the ledger: one owner of one number of one cluster. A foreign Service has no ``team``.
-
-    ``since`` is when its time with this owner began, ``changed_at`` when its state last changed.
-    """
-
-    cluster: str
-    port: int
-    state: ClaimState
-    team: str | None
-    namespace: str
-    name: str
-    exposure_id: UUID | None
-    reason: str
-    until: datetime | None
-    changed_at: datetime
-    since: datetime | None = None
-
-    def is_over(self, now: datetime) -> bool:
-        """Return whether it cooled long enough: the number is free again, whoever asks."""
-        return self.state is ClaimState.COOLING and self.until is not None and self.until <= now
-
-
 @dataclass(frozen=True, slots=True)
 class ClusterView:
     """What the worker last saw of a cluster: usable node addresses, and when it looked.
@@ -303,29 +237,6 @@ class ClusterView:
     seen_at: datetime | None = None
     problem: str | None = None
     change_count: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What an event says and where it stands in its exposure's chain; ``seq`` counts from 1."""
-
-    exposure_id: UUID
-    seq: int
-    previous_hash: str | None
-    kind: str
-    revision: int | None
-    actor: Document
-    request_id: str | None
-    data: Document
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event(Entry):
-    """Something that happened to an exposure; never changed, never deleted."""
-
-    id: int
-    hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from service.domain.claim import ClaimState
 from service.domain.errors import PortOwner
-from service.domain.exposure import ClaimState
 
 
 class Ending(StrEnum):

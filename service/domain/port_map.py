@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
+from service.domain.claim import ClaimState
 from service.domain.errors import PortOwner
-from service.domain.exposure import ClaimState
 from service.domain.ports import Pool
 from service.domain.reservation import Reservation
 

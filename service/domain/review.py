@@ -9,7 +9,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from service.domain.errors import DigestMismatch, Forbidden, SelfReview
-from service.domain.exposure import Opinion, Principal, PrincipalKind, Review, Revision, Role
+from service.domain.exposure import Opinion, Review, Revision
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.seat import APPROVER, Seat
 
 ANYBODY = Seat(APPROVER)
@@ -43,7 +44,8 @@ def check_reviewer(reviewer: Principal, revision: Revision, digest: str) -> None
         authors.add(folded(revision.break_glass["by"]["person"]))
     if {folded(who) for who in (reviewer.person, reviewer.acted_for) if who} & authors:
         raise SelfReview(
-            f"{reviewer.person} asked for this revision, edited it, or let it through: somebody else has to review it."
+            f"{reviewer.person} asked for this revision, edited it, or let it through: "
+            "somebody else has to review it."
         )
     if digest != revision.digest:
         raise DigestMismatch(digest, revision.digest)

@@ -7,16 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from shlex import quote
 
-from service.domain.exposure import (
-    ClaimState,
-    Decision,
-    Exposure,
-    ExposureRecord,
-    Intent,
-    NodePort,
-    Revision,
-    SyncState,
-)
+from service.domain.claim import ClaimState
+from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, NodePort, Revision, SyncState
 from service.domain.lifetime import end_of, held_back
 from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, POOL_EXHAUSTED
 from service.domain.review import ANYBODY, missing, seats_of

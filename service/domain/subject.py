@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.domain.exposure import Metadata, Principal
+from service.domain.exposure import Metadata
+from service.domain.principal import Principal
 from service.domain.spec import Document, ExposureType, LoadBalancer, ServicePort, Spec
 
 PRODUCTION = "production"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import count
 
 from service.domain.duration import duration_text
-from service.domain.exposure import Principal, Role
 from service.domain.gate import DENIED, UNDECIDED, UNJUDGED, Gate, Reason, gate_of
 from service.domain.policy import Evaluator, Failure, Lifetime, Mode, Policy, Requirement, Scope
+from service.domain.principal import Principal, Role
 from service.domain.seat import APPROVER, Seat
 from service.domain.spec import Document
 from service.domain.subject import Subject, person_of

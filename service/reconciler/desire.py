@@ -53,7 +53,7 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
 def _due(record: ExposureRecord, now: datetime) -> Revision | None:
     """Return the newest approved revision unless it has to wait; what was begun goes on.
 
-    What came through by break-glass and was not reviewed in time is not due, whether the clock has looked or not.
+    What came through by break-glass and was not reviewed in time is not due, also before the clock looks.
     """
     approved = record.newest(Decision.APPROVED)
     if approved is not None and is_unreviewed(approved):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from service.cluster.gateway import Gateway
-from service.domain.exposure import ClaimState
+from service.domain.claim import ClaimState
 from service.domain.manifest import node_ports
 from service.domain.plan import Desired, Observed, Ref
 from service.reconciler.edge import Edge

@@ -10,15 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from service.domain.exposure import (
-    ClaimState,
-    Decision,
-    ExposureRecord,
-    Intent,
-    PortOrigin,
-    Revision,
-    SyncState,
-)
+from service.domain.claim import ClaimState
+from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, Revision, SyncState
 from service.domain.lifecycle import move_sync
 from service.domain.manifest import node_ports
 from service.domain.plan import NODE_PORT_TAKEN, POOL_EXHAUSTED, Desired, Observed, Ref

@@ -7,11 +7,12 @@ happens while one is open, so between ``begin`` and the rest anything may have c
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Revision, RevisionKind, SyncState
+from service.domain.exposure import Decision, ExposureRecord, Revision, RevisionKind, SyncState
 from service.domain.history import Ending
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.manifest import Mark, digest
 from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
+from service.domain.principal import PrincipalKind
 from service.domain.spec import Document
 from service.reconciler.backoff import pause
 from service.reconciler.desire import desired_of

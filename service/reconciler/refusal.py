@@ -5,9 +5,10 @@ What is live is never looked at here: a changed rule never takes anything away b
 
 from datetime import datetime
 
-from service.domain.exposure import Decision, Principal, PrincipalKind
+from service.domain.exposure import Decision
 from service.domain.lifecycle import Mover
 from service.domain.plan import Desired
+from service.domain.principal import Principal, PrincipalKind
 from service.store import exposures
 from service.store.database import Session
 from service.workflow.act import Act

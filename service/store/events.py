@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Executable, bindparam, insert, select, upd
 from sqlalchemy.orm import Session
 
 from service.domain.chain import START, Head, link
-from service.domain.exposure import Entry, Event
+from service.domain.event import Entry, Event
 from service.domain.spec import Document
 from service.store import tables as t
 from service.store.database import LATER

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import and_, select, text
 from sqlalchemy.orm import Session
 
-from service.domain.exposure import ClaimState, PortClaim
+from service.domain.claim import ClaimState, PortClaim
 from service.domain.history import Ending
 from service.store import tables as t
 from service.store.port_history import ending

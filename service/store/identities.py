@@ -8,8 +8,9 @@ from sqlalchemy import bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.exposure import ClusterView, Principal, PrincipalKind, Role
+from service.domain.exposure import ClusterView
 from service.domain.ports import Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.store import pool
 from service.store import tables as t
 from service.store.database import ALONE

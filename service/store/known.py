@@ -6,7 +6,8 @@ from sqlalchemy import bindparam, or_, select, true
 from sqlalchemy.orm import Session
 
 from service.domain.allocation import Before
-from service.domain.exposure import Allocation, ClaimState, Metadata
+from service.domain.claim import ClaimState
+from service.domain.exposure import Allocation, Metadata
 from service.domain.reservation import Reservation
 from service.domain.spec import Spec
 from service.store import tables as t

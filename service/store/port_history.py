@@ -11,7 +11,7 @@ from sqlalchemy import CTE, ColumnElement, Null, ScalarSelect, case, func, inser
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from service.domain.exposure import ClaimState
+from service.domain.claim import ClaimState
 from service.domain.history import Ending, Tenure
 from service.domain.spec import Document
 from service.store import tables as t

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Integer, Text, and_, case, column, func, or_, select, values
 from sqlalchemy.orm import Session
 
+from service.domain.claim import ClaimState
 from service.domain.errors import PortOwner
-from service.domain.exposure import ClaimState
 from service.domain.port_map import TAKEN, Band, Claimed
 from service.domain.ports import Pool
 from service.store import tables as t

@@ -19,8 +19,9 @@ from uuid import UUID
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
+from service.domain.claim import ClaimState, PortClaim
 from service.domain.errors import Busy, NodePortTaken, PoolExhausted, PortOwner
-from service.domain.exposure import ClaimState, Metadata, PortClaim
+from service.domain.exposure import Metadata
 from service.domain.history import Ending
 from service.store import tables as t
 from service.store.port_history import FREE, ending, given_back

@@ -6,17 +6,16 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from service.domain.claim import ClaimState, PortClaim
 from service.domain.errors import PortOwner
+from service.domain.event import Event
 from service.domain.exposure import (
     Allocation,
-    ClaimState,
     Decision,
-    Event,
     Exposure,
     Intent,
     Metadata,
     Opinion,
-    PortClaim,
     Review,
     Revision,
     RevisionKind,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.domain.exposure import Principal
+from service.domain.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)

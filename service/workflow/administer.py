@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service.domain.errors import EnvironmentTaken, Fault, Invalid
-from service.domain.exposure import Principal
 from service.domain.identifiers import uuid7
+from service.domain.principal import Principal
 from service.store import identities
 from service.store.identities import Cluster
 from service.workflow.identify import TOKEN_PREFIX, hash_of

@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from service.domain.allocation import Before, Slot, allocation_of, slots
 from service.domain.errors import NodePortReserved
-from service.domain.exposure import Allocation, Exposure, PortOrigin, Role
+from service.domain.exposure import Allocation, Exposure, PortOrigin
 from service.domain.ports import Pool
+from service.domain.principal import Role
 from service.domain.reservation import Asker, Reservation, blocking, choosable
 from service.domain.spec import Spec
 from service.store import ports

@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.domain.errors import AlreadyDecided, DigestMismatch, Forbidden, NotFound, PolicyDenied
-from service.domain.exposure import Decision, ExposureRecord, PrincipalKind, Role
+from service.domain.exposure import Decision, ExposureRecord
 from service.domain.lifecycle import Mover
 from service.domain.lifetime import is_unreviewed, reviewed_until
+from service.domain.principal import PrincipalKind, Role
 from service.domain.review import missing, seats_of
 from service.store import exposures
 from service.workflow.act import Act

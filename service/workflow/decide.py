@@ -11,16 +11,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.domain.errors import AlreadyDecided, DigestMismatch, Forbidden, NotFound
-from service.domain.exposure import (
-    Decision,
-    ExposureRecord,
-    Opinion,
-    Principal,
-    Review,
-    Revision,
-)
+from service.domain.exposure import Decision, ExposureRecord, Opinion, Review, Revision
 from service.domain.lifecycle import Mover
 from service.domain.lifetime import is_unreviewed, reviewed_until
+from service.domain.principal import Principal
 from service.domain.review import check_reviewer, folded, missing, seats_of
 from service.domain.spec import Document
 from service.store import exposures, reviews

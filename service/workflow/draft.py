@@ -18,17 +18,15 @@ from service.domain.exposure import (
     ExposureRecord,
     Metadata,
     Opinion,
-    Principal,
-    PrincipalKind,
     Review,
     Revision,
     RevisionKind,
-    Role,
 )
 from service.domain.lifecycle import Mover
 from service.domain.lifetime import PENDING_TTL, is_unreviewed
 from service.domain.manifest import digest, render
 from service.domain.ports import Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.seat import Seat
 from service.domain.spec import ExposureType, Spec
 from service.domain.subject import Renewal, Subject

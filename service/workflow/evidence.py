@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from service.domain.chain import stamp
 from service.domain.errors import Fault, Malformed, Unavailable
 from service.domain.evidence import FORMAT, check
-from service.domain.exposure import Principal
+from service.domain.principal import Principal
 from service.domain.spec import Document
 from service.store import evidence as store
 from service.store.database import one_moment

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.domain.explanation import explain, groups_of
-from service.domain.exposure import ExposureRecord, Principal
+from service.domain.exposure import ExposureRecord
+from service.domain.principal import Principal
 from service.domain.spec import Document
 from service.store import identities
 from service.workflow.read import exposure

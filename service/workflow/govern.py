@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.domain.errors import AlreadyDecided, Forbidden, Invalid, NotFound, PolicyDenied, SelfReview
-from service.domain.exposure import Opinion, Principal, PrincipalKind, Role
+from service.domain.exposure import Opinion
 from service.domain.policy import PolicyVersion
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.review import folded
 from service.domain.spec import Document
 from service.store import audit, policies

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service.domain.errors import Unauthenticated
-from service.domain.exposure import Principal
+from service.domain.principal import Principal
 from service.store import identities
 
 TOKEN_PREFIX = "wft_"

@@ -12,20 +12,12 @@ from sqlalchemy.orm import Session
 
 from service.domain.delta import delta_of
 from service.domain.errors import Fault
-from service.domain.exposure import (
-    Exposure,
-    ExposureRecord,
-    Metadata,
-    Principal,
-    PrincipalKind,
-    Revision,
-    RevisionKind,
-    Role,
-)
+from service.domain.exposure import Exposure, ExposureRecord, Metadata, Revision, RevisionKind
 from service.domain.gate import Reason
 from service.domain.lifetime import clock_start
 from service.domain.policy import Evaluator, Policy
 from service.domain.policy_document import check, parse
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.review import seats_of
 from service.domain.spec import Document, Spec
 from service.domain.subject import Renewal, Subject, object_of, person_of

@@ -5,7 +5,7 @@ from dataclasses import fields
 from sqlalchemy.orm import Session
 
 from service.domain.errors import Fault, Invalid, NotFound
-from service.domain.exposure import Principal
+from service.domain.principal import Principal
 from service.domain.quota import Limits, QuotaStatus, status
 from service.store import identities, quotas
 

@@ -8,10 +8,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from service.domain.claim import PortClaim
 from service.domain.errors import BadPageToken, NotFound, PortOwner
-from service.domain.exposure import Event, ExposureRecord, PortClaim, Principal, Review, Revision, Role
+from service.domain.event import Event
+from service.domain.exposure import ExposureRecord, Review, Revision
 from service.domain.history import Tenure
 from service.domain.manifest import with_ports
+from service.domain.principal import Principal, Role
 from service.domain.reservation import Reservation
 from service.domain.review import folded
 from service.domain.spec import Document

@@ -5,7 +5,7 @@ import re
 from sqlalchemy.orm import Session
 
 from service.domain.errors import BadPageToken, Fault, Forbidden, Invalid, NotFound
-from service.domain.exposure import Role
+from service.domain.principal import Role
 from service.domain.reservation import Reservation
 from service.store import identities
 from service.store import reservations as rows

@@ -13,16 +13,9 @@ from sqlalchemy.orm import Session
 
 from service.domain.allocation import Before
 from service.domain.errors import Ended, Forbidden
-from service.domain.exposure import (
-    Decision,
-    Exposure,
-    ExposureRecord,
-    Intent,
-    Principal,
-    RevisionKind,
-    Role,
-)
+from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, RevisionKind
 from service.domain.lifetime import is_unreviewed
+from service.domain.principal import Principal, Role
 from service.domain.spec import Spec
 from service.store import exposures, identities
 from service.workflow.act import Act

@@ -8,20 +8,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from service.domain.claim import ClaimState, PortClaim
 from service.domain.errors import Forbidden
-from service.domain.exposure import (
-    ClaimState,
-    Decision,
-    Exposure,
-    ExposureRecord,
-    Intent,
-    Metadata,
-    PortClaim,
-    Principal,
-    Role,
-    Sync,
-)
+from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, Metadata, Sync
 from service.domain.lifetime import deadlines
+from service.domain.principal import Principal, Role
 from service.domain.spec import Spec
 from service.store import exposures, identities
 from service.workflow.act import Act

@@ -18,8 +18,8 @@ from sqlalchemy import text
 
 from devcluster import ApiRefused, ControlPlane
 from devcluster.workload import add_pod
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.ports import Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.store.identities import Cluster
 from service.workflow.administer import NamespaceGift, add_team, create_token, put_cluster
 from tests.e2e.parts import Api, Part, environment, wait_until

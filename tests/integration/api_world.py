@@ -15,9 +15,9 @@ from werkzeug.test import TestResponse
 
 from service.api.app import create_app
 from service.api.context import Edge
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.identifiers import uuid7
 from service.domain.ports import Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.store import identities
 from service.workflow.identify import hash_of
 from service.workflow.signing import Signer, new_key

@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from service.deadlines.loop import Clock as Deadlines
 from service.deadlines.loop import Edge as DeadlinesEdge
 from service.domain.errors import WharfingerError
-from service.domain.exposure import ExposureRecord, Metadata, Opinion, Revision, RevisionKind, Role
+from service.domain.exposure import ExposureRecord, Metadata, Opinion, Revision, RevisionKind
 from service.domain.identifiers import uuid7
 from service.domain.manifest import Mark
+from service.domain.principal import Role
 from service.domain.spec import ExposureType, ServicePort, Spec
 from service.reconciler.edge import Edge
 from service.store import exposures, identities

@@ -9,7 +9,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from service.domain.exposure import ExposureRecord, Principal, PrincipalKind, Role
+from service.domain.exposure import ExposureRecord
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.spec import Spec
 from tests.integration.api_world import PEOPLE as FIRST
 from tests.integration.approval_world import MORE_PEOPLE

@@ -11,8 +11,8 @@ from werkzeug.test import TestResponse
 
 from service.deadlines.loop import Clock as Deadlines
 from service.deadlines.loop import Edge as DeadlinesEdge
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.identifiers import uuid7
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.spec import Document
 from service.store import identities, policies
 from service.workflow.identify import hash_of

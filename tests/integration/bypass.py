@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import pytest
 from werkzeug.test import TestResponse
 
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.identifiers import uuid7
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.spec import Document
 from service.policies import DEV, shipped
 from service.store import identities

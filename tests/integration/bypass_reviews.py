@@ -3,8 +3,9 @@
 from uuid import UUID
 
 from service.domain.errors import SelfReview
-from service.domain.exposure import Opinion, Role
+from service.domain.exposure import Opinion
 from service.domain.identifiers import uuid7
+from service.domain.principal import Role
 from service.workflow.act import Act
 from service.workflow.decide import ReviewDraft, review
 from tests.builders import make_principal

@@ -1,11 +1,11 @@
-"""Attempts at everything round a review: clocks, pauses, renewals, emergencies, policies, HTTP, the database."""
+"""Attempts round a review: clocks, pauses, renewals, emergencies, policies, HTTP, the database."""
 
 from collections.abc import Callable
 
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from service.domain.exposure import Role
+from service.domain.principal import Role
 from tests.integration.api_world import a_request
 from tests.integration.approval_world import TWO_OF_PLATFORM, Case
 from tests.integration.bypass import EASY, NO_NODE_PORTS, NOTHING, Answer, Ground, Table, error_of

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from sqlalchemy import NullPool, create_engine, text
 
+from service.domain.claim import PortClaim
 from service.domain.errors import ClusterError
-from service.domain.exposure import ExposureRecord, PortClaim
+from service.domain.exposure import ExposureRecord
 from service.domain.manifest import Mark, with_mark, with_ports
 from service.reconciler.cache import ServiceCache
 from service.reconciler.cycle import Cycle

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from service.domain.errors import EnvironmentTaken, Invalid, Unauthenticated
-from service.domain.exposure import Principal, PrincipalKind, Role
 from service.domain.ports import Pool
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.store import identities
 from service.store.identities import Cluster
 from service.workflow import administer

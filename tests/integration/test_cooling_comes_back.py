@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from service.domain.exposure import Metadata, PortClaim
+from service.domain.claim import PortClaim
+from service.domain.exposure import Metadata
 from service.store import exposures, foreign, ports
 from tests.conftest import Clock
 from tests.integration.api_world import World, a_request, assert_problem, review_of

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from service.__main__ import cli
 from service.domain.errors import ClusterAway, EnvironmentTaken, Invalid, NotFound
-from service.domain.exposure import PrincipalKind, Role
+from service.domain.principal import PrincipalKind, Role
 from service.workflow.identify import principal_of
 from tests.postgres import Database
 

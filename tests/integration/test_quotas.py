@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from service.domain.errors import Busy
-from service.domain.exposure import Principal, PrincipalKind
+from service.domain.principal import Principal, PrincipalKind
 from service.domain.quota import Limits, Usage
 from service.store import ports, quotas
 from service.workflow.quota import set_quota, team_quota

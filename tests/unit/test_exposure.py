@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.schemas import SpecSchema
-from service.domain.exposure import Allocation, ClaimState, NodePort, PortOrigin, Role
+from service.domain.claim import ClaimState
+from service.domain.exposure import Allocation, NodePort, PortOrigin
 from service.domain.manifest import digest, render
+from service.domain.principal import Role
 from service.domain.spec import ExposureType, LoadBalancer, ServicePort, Spec
 from tests.builders import EARLIER, LATER, METADATA, NOON, make_claim, make_port, make_principal, make_spec
 

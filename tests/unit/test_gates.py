@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.exposure import Role
+from service.domain.principal import Role
 from service.domain.seat import Seat
 from service.domain.verdict import may_sit
 from tests.builders import make_principal

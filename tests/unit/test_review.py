@@ -7,15 +7,8 @@ from uuid import uuid4
 import pytest
 
 from service.domain.errors import DigestMismatch, Forbidden, SelfReview
-from service.domain.exposure import (
-    Decision,
-    Opinion,
-    Principal,
-    PrincipalKind,
-    Review,
-    Revision,
-    Role,
-)
+from service.domain.exposure import Decision, Opinion, Review, Revision
+from service.domain.principal import Principal, PrincipalKind, Role
 from service.domain.review import check_reviewer, missing
 from service.domain.seat import Seat
 from tests.builders import NOON, make_principal, make_revision

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.domain.exposure import ClaimState, ClusterView, Decision, ExposureRecord, Intent, SyncState
+from service.domain.claim import ClaimState
+from service.domain.exposure import ClusterView, Decision, ExposureRecord, Intent, SyncState
 from service.domain.plan import FOREIGN_OWNER
 from service.domain.spec import Document, ExposureType
 from service.domain.status import summarise

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.exposure import Principal, PrincipalKind
 from service.domain.policy import Lifetime
+from service.domain.principal import Principal, PrincipalKind
 from service.domain.seat import Seat
 from service.domain.subject import Renewal
 from service.domain.verdict import Verdict, decide
