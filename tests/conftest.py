@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine
 
 from tests.postgres import (
@@ -19,6 +20,10 @@ from tests.postgres import (
     external_server,
     external_url,
 )
+
+# How long an example takes says something of the machine's load, not of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 SHARED = pytest.StashKey[SharedServer]()
 FOLDER = "postgres_folder"

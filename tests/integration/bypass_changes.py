@@ -95,30 +95,30 @@ def a_port_is_added(ground: Ground) -> Answer:
     return ground.live(ports=TWO_PORTS[:1]).change(ports=TWO_PORTS)
 
 
-@answers(202, None, "is not weighed", "live", "pending")
+@answers(202, None, "widening", "live", "pending")
 def the_port_behind_is_another(ground: Ground) -> Answer:
     case = ground.live(ports=TWO_PORTS[:1])
     return case.change(ports=[{**TWO_PORTS[0], "target_port": 22}])
 
 
-@answers(202, None, "is not weighed", "live", "pending")
+@answers(202, None, "widening", "live", "pending")
 def a_chosen_node_port_becomes_an_asked_one(ground: Ground) -> Answer:
     case = ground.live(ports=TWO_PORTS[:1])
     return case.change(ports=[{**TWO_PORTS[0], "node_port": 30033}])
 
 
-@answers(202, None, "is not weighed", "live", "pending")
+@answers(202, None, "widening", "live", "pending")
 def an_asked_node_port_is_another(ground: Ground) -> Answer:
     case = ground.live()
     return case.change(ports=[{"name": "http", "port": 80, "target_port": "http", "node_port": 30008}])
 
 
-@answers(202, None, "is not weighed", "live", "pending")
+@answers(202, None, "widening", "live", "pending")
 def the_type_is_another(ground: Ground) -> Answer:
     return ground.live(type="ClusterIP", ports=TWO_PORTS[:1]).change(type="NodePort")
 
 
-@answers(202, None, "is not weighed", "live", "pending")
+@answers(202, None, "widening", "live", "pending")
 def the_traffic_policy_is_another(ground: Ground) -> Answer:
     return ground.live().change(external_traffic_policy="Local")
 
@@ -162,13 +162,13 @@ def a_source_hides_in_a_smaller_one(ground: Ground) -> Answer:
     return balanced(ground).change(load_balancer={"source_ranges": ranges})
 
 
-@answers(202, None, "is not weighed", "live", "pending")
+@answers(202, None, "widening", "live", "pending")
 def an_annotation_opens_the_load_balancer(ground: Ground) -> Answer:
     annotations = {"service.beta.kubernetes.io/aws-load-balancer-scheme": "internet-facing"}
     return balanced(ground).change(load_balancer={"annotations": annotations})
 
 
-@answers(202, None, "is not weighed", "live", "pending")
+@answers(202, None, "widening", "live", "pending")
 def the_class_is_another(ground: Ground) -> Answer:
     return balanced(ground).change(load_balancer={"class": "example.com/internet"})
 
@@ -178,13 +178,13 @@ def node_ports_go_round_the_sources(ground: Ground) -> Answer:
     return balanced(ground).change(load_balancer={"allocate_node_ports": True})
 
 
-@answers(202, None, "is not weighed", "approved", "pending")
+@answers(202, None, "widening", "approved", "pending")
 def a_start_is_moved_to_the_past(ground: Ground) -> Answer:
     case = ground.ask(not_before="2030-01-02T00:00:00Z").approve("eve")
     return case.change(not_before="2029-12-31T00:00:00Z")
 
 
-@answers(202, None, "is not weighed", "approved", "pending")
+@answers(202, None, "widening", "approved", "pending")
 def a_start_is_taken_away(ground: Ground) -> Answer:
     return ground.ask(not_before="2030-01-02T00:00:00Z").approve("eve").change(not_before=None)
 

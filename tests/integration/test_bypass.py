@@ -4,11 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration import bypass_changes, bypass_reviews, bypass_times
+from tests.integration import bypass_changes, bypass_platform, bypass_reviews, bypass_times
 from tests.integration.bypass import Attempt, Ground, Refusal, comes_to_nothing
 from tests.postgres import Server
 
-ATTEMPTS = bypass_reviews.TABLE.rows | bypass_changes.TABLE.rows | bypass_times.TABLE.rows
+TABLES = (bypass_reviews.TABLE, bypass_changes.TABLE, bypass_times.TABLE, bypass_platform.TABLE)
+ATTEMPTS = {name: row for table in TABLES for name, row in table.rows.items()}
+    bypass_reviews.TABLE.rows
+    | bypass_changes.TABLE.rows
+    | bypass_times.TABLE.rows
+    | bypass_platform.TABLE.rows
+)
 
 
 @pytest.fixture(scope="module")
