@@ -57,7 +57,10 @@ class Imagined:
 
 
 class Real:
-    """A kube-apiserver: the gateway as the worker's ServiceAccount, the other person as its admin."""
+    """A kube-apiserver: the gateway as the worker's ServiceAccount, the other person as its admin.
+
+    A namespace that one test has left empty serves the next one: to make it takes longer than most tests.
+    """
 
     first, last = FIRST, LAST
 
@@ -65,19 +68,25 @@ class Real:
         self.control_plane = control_plane
         self.gateway = gateway
         self.namespaces: list[str] = []
+        self._ended: set[str] = set()
+        self._empty: list[str] = []
 
     def request(self, method: str, path: str, body: Document | None = None) -> Document:
         document: Document = self.control_plane.client("admin").request(method, path, body)
         return document
 
     def add_namespace(self) -> str:
-        name = f"contract-{os.getpid()}-{next(_numbers)}"
-        self.control_plane.add_namespace(name)
+        if self._empty:
+            name = self._empty.pop()
+        else:
+            name = f"contract-{os.getpid()}-{next(_numbers)}"
+            self.control_plane.add_namespace(name)
         self.namespaces.append(name)
         return name
 
     def end_namespace(self, name: str) -> None:
         self.request("DELETE", f"/api/v1/namespaces/{name}")
+        self._ended.add(name)
         time.sleep(0.5)  # admission reads namespaces from a cache, and no API tells what it has seen
 
     def hand_edit(self, namespace: str, name: str, change: Callable[[Document], object]) -> Document:
@@ -110,6 +119,8 @@ class Real:
                 self.request("PUT", _path(metadata["namespace"], metadata["name"]), service)
             if "deletionTimestamp" not in metadata:
                 self.remove(metadata["namespace"], metadata["name"])
+        self._empty += (name for name in self.namespaces if name not in self._ended)
+        self.namespaces.clear()
 
 
 def _path(namespace: str, name: str) -> str:

@@ -15,16 +15,21 @@ def control_plane() -> Iterator[ControlPlane]:
         yield started
 
 
-@pytest.fixture
-def real(control_plane: ControlPlane) -> Iterator[Real]:
-    """Give the real cluster; the test's Services are removed after it."""
+@pytest.fixture(scope="session")
+def _real(control_plane: ControlPlane) -> Iterator[Real]:
+    """Open one gateway for all tests, as a worker does."""
     from service.cluster.real import open_gateway
 
     gateway = open_gateway(control_plane.kubeconfig("worker"), None)
-    cluster = Real(control_plane, gateway)
-    yield cluster
-    cluster.clear()
+    yield Real(control_plane, gateway)
     gateway.close()
+
+
+@pytest.fixture
+def real(_real: Real) -> Iterator[Real]:
+    """Give the real cluster; the test's Services are removed after it."""
+    yield _real
+    _real.clear()
 
 
 @pytest.fixture(params=["fake", "real"])

@@ -18,11 +18,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     run_command("--data-dir", str(tmp_path / "data"), "down")
 
 
+RANGE = ("--node-port-range", "30100-30109")
+
+
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give the data folder of a control plane that stands."""
+    """Give the data folder of a control plane that stands; the last test that takes it may end it."""
     folder = tmp_path_factory.mktemp("standing")
-    run(folder, "up")
+    assert run(folder, "up", *RANGE)[:2] == (0, f"{folder / 'admin.kubeconfig'}\n")
     yield folder
     run(folder, "down")
 
@@ -32,30 +35,13 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_up_status_kubeconfig_down(folder: Path) -> None:
-    up = run(folder, "up", "--node-port-range", "30100-30109")
+def pids_of(folder: Path) -> list[int]:
     state = json.loads((folder / "state.json").read_text())
-    pids = [process["pid"] for process in state["processes"].values()]
-    status = run(folder, "status")
-    worker = run(folder, "kubeconfig", "--user", "worker")
-    client = open_client(Path(worker[1].strip()))
-    services = client.request("GET", "/api/v1/services")
-    client.close()
-    down = run(folder, "down")
-
-    assert up[:2] == (0, f"{folder / 'admin.kubeconfig'}\n")
-    assert status[0] == 0
-    assert status[1].endswith("node ports 30100-30109: ready\n")
-    assert status[1].count("runs") == len(pids) == 5
-    assert worker[:2] == (0, f"{folder / 'worker.kubeconfig'}\n")
-    assert services["kind"] == "ServiceList"
-    assert (down[0], down[2]) == (0, "devcluster: stopped\n")
-    assert all(map(is_gone, pids))
-    assert run(folder, "status")[0] == 3
+    return [process["pid"] for process in state["processes"].values()]
 
 
 def test_a_second_up_says_that_it_runs(standing: Path) -> None:
-    code, shown, said = run(standing, "up")
+    code, shown, said = run(standing, "up", *RANGE)
 
     assert (code, shown) == (0, f"{standing / 'admin.kubeconfig'}\n")
     assert "it runs already" in said
@@ -66,6 +52,33 @@ def test_up_with_another_range_says_what_to_do(standing: Path) -> None:
 
     assert code == 1
     assert "python -m devcluster down" in said
+
+
+def test_status_names_every_process(standing: Path) -> None:
+    code, shown, _ = run(standing, "status")
+
+    assert code == 0
+    assert shown.endswith("node ports 30100-30109: ready\n")
+    assert shown.count("runs") == len(pids_of(standing)) == 5
+
+
+def test_the_kubeconfig_of_the_worker_opens_the_door(standing: Path) -> None:
+    code, shown, _ = run(standing, "kubeconfig", "--user", "worker")
+
+    assert (code, shown) == (0, f"{standing / 'worker.kubeconfig'}\n")
+    client = open_client(Path(shown.strip()))
+    assert client.request("GET", "/api/v1/services")["kind"] == "ServiceList"
+    client.close()
+
+
+def test_down_leaves_no_process(standing: Path) -> None:
+    pids = pids_of(standing)
+
+    code, _, said = run(standing, "down")
+
+    assert (code, said) == (0, "devcluster: stopped\n")
+    assert all(map(is_gone, pids))
+    assert run(standing, "status")[0] == 3
 
 
 @pytest.mark.parametrize(("command", "code"), [("down", 0), ("status", 3), ("kubeconfig", 3)])

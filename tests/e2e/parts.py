@@ -13,7 +13,7 @@ from typing import TypeVar
 import urllib3
 
 from devcluster.ports import free_ports
-from devcluster.processes import Child
+from devcluster.processes import Child, start_time
 
 Found = TypeVar("Found")
 SECONDS = 20.0
@@ -22,15 +22,18 @@ OTHERS_PORTS = "30000-32767"
 
 
 def wait_until(
-    look: Callable[[], Found | None], what: str | Callable[[], str], seconds: float = SECONDS
+    look: Callable[[], Found | None],
+    what: str | Callable[[], str],
+    seconds: float = SECONDS,
+    pause: float = LOOK_SECONDS,
 ) -> Found:
-    """Look until what is found counts as true; return it."""
+    """Look until what is found counts as true; return it. A look that costs much wants a longer pause."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > deadline:
             text = what if isinstance(what, str) else what()
             raise AssertionError(f"not within {seconds:.0f} s: {text}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(pause)
     return found
 
 
@@ -129,7 +132,7 @@ class Part:
             everything = self.pids()
             for pid in everything:
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not set(everything) & parents().keys(), f"{self.name} is gone")
+        wait_until(lambda: not any(map(start_time, everything)), f"{self.name} is gone")
         self._child.stop()
 
 

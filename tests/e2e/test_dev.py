@@ -22,6 +22,9 @@ from tests.e2e.parts import descendants, environment, wait_until
 pytestmark = [pytest.mark.xdist_group("dev"), pytest.mark.timeout(180)]
 UP_SECONDS = 60.0
 DOWN_SECONDS = 20.0
+LOOK_SECONDS = 0.2
+"""Each look reads the table of processes: more often, the test would take the time of what it waits for."""
+
 TOKENS = ("REQUESTER", "OTHER_REQUESTER", "APPROVER", "SECOND_APPROVER", "ADMIN")
 NAMES = {"WHARFINGER_URL", *TOKENS, "KUBECONFIG", "KUBECTL", "WHARFINGER_DATABASE_URL"}
 
@@ -63,7 +66,7 @@ class Dev:
             assert self.process.poll() is None, self.said
             return self.env.exists() and "Ctrl-C" in self.said
 
-        wait_until(is_up, lambda: f"wharfinger dev is up:\n{self.said}", UP_SECONDS)
+        wait_until(is_up, lambda: f"wharfinger dev is up:\n{self.said}", UP_SECONDS, LOOK_SECONDS)
 
     def wait_for_exit(self, seconds: float = DOWN_SECONDS) -> int:
         """Return its exit code."""
@@ -72,7 +75,7 @@ class Dev:
             self.look()
             return self.process.poll() is not None
 
-        wait_until(has_ended, lambda: f"wharfinger dev ends:\n{self.said}", seconds)
+        wait_until(has_ended, lambda: f"wharfinger dev ends:\n{self.said}", seconds, LOOK_SECONDS)
         return self.process.returncode
 
     def check_nothing_is_left(self) -> None:
@@ -127,40 +130,87 @@ def test_the_demo_plays_all_three_types_and_leaves_nothing(tmp_path: Path):
     assert not dev.env.exists(), "its tokens are good for nothing any more"
 
 
-def test_what_it_writes_can_be_sourced_and_ctrl_c_leaves_nothing(tmp_path: Path):
-    with running(tmp_path) as dev:
-        dev.wait_until_up()
-        assert stat.S_IMODE(dev.env.stat().st_mode) == 0o600
-        values = sourced(dev)
-        assert values.keys() >= NAMES
-        answer = urllib3.request(
-            "GET",
-            f"{values['WHARFINGER_URL']}/v1/exposures",
-            headers={"Authorization": f"Bearer {values['REQUESTER']}"},
-            retries=False,
-        )
-        assert answer.status == 200
-        get = [values["KUBECTL"], "get", "namespaces", "--output", "name"]
-        listed = subprocess.run(get, capture_output=True, text=True, env=values, cwd="/", check=True)
-        assert {"namespace/team-a", "namespace/team-b"} <= set(listed.stdout.split())
-        check_second_is_refused(dev)
-
-        os.killpg(dev.process.pid, signal.SIGINT)  # as a terminal does: to all of its foreground
-
-        assert dev.wait_for_exit() == 0, dev.said
-        dev.check_nothing_is_left()
-    assert not dev.env.exists()
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """Give one that is up; the last test that takes it may end it."""
+    with running(tmp_path_factory.mktemp("dev")) as started:
+        started.wait_until_up()
+        yield started
 
 
-def check_second_is_refused(first: Dev) -> None:
-    """Check that the folder is the first one's alone, and that the second one starts nothing."""
-    already = len(first.said)
-    with running(first.folder) as second:
+def test_what_it_writes_can_be_sourced(dev: Dev):
+    assert stat.S_IMODE(dev.env.stat().st_mode) == 0o600
+    values = sourced(dev)
+    assert values.keys() >= NAMES
+    answer = urllib3.request(
+        "GET",
+        f"{values['WHARFINGER_URL']}/v1/exposures",
+        headers={"Authorization": f"Bearer {values['REQUESTER']}"},
+        retries=False,
+    )
+    assert answer.status == 200
+    get = [values["KUBECTL"], "get", "namespaces", "--output", "name"]
+    listed = subprocess.run(get, capture_output=True, text=True, env=values, cwd="/", check=True)
+    assert {"namespace/team-a", "namespace/team-b"} <= set(listed.stdout.split())
+
+
+def test_a_second_one_in_the_same_folder_starts_nothing(dev: Dev):
+    already = len(dev.said)
+    with running(dev.folder) as second:
         assert second.wait_for_exit() != 0
-    [line] = first.said[already:].splitlines()
-    assert re.search(rf"Another wharfinger dev runs in \.dev/ \(pid {first.process.pid}\)", line)
-    assert first.process.poll() is None
-    assert first.env.exists()
+    [line] = dev.said[already:].splitlines()
+    assert re.search(rf"Another wharfinger dev runs in \.dev/ \(pid {dev.process.pid}\)", line)
+    assert dev.process.poll() is None
+    assert dev.env.exists()
+
+
+def readme_blocks() -> list[str]:
+    """Return the shell blocks of the README, in their order."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    return re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_readmes_curl_lines_work_as_pasted(dev: Dev):
+    script = "\n".join(f"printf '\\f'\n{block}" for block in readme_blocks())
+
+    pasted = ["bash", "-e", "-u", "-o", "pipefail", "-c", script]
+    done = subprocess.run(pasted, cwd=dev.folder, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, asked, shown, applied, changed, ruled, owned, kept, gone = done.stdout.split("\f")
+    assert '"state": "AwaitingApproval"' in asked
+    assert "nodePort: 30007" in shown
+    assert re.search("^sha256:[0-9a-f]{64}$", shown, re.MULTILINE)
+    assert '"state": "Active"' in applied
+    assert re.search("^team-a$", applied, re.MULTILINE), "what answered at the node port"
+    assert re.search("hello +NodePort .* 80:30007/TCP", applied)
+    assert re.findall('"decision":"([a-z]+)"', changed) == ["approved", "pending"]
+    assert re.findall('"state":"([A-Za-z]+)"', changed) == ["ActiveChangePending", "Active"]
+    assert '"gate": "seats"' in changed
+    assert "-    app: hello" in changed
+    assert '"name": "approver"' in ruled
+    assert '"outcome":"denied"' in ruled
+    assert '"state":"bound"' in owned
+    assert '"code":"node-port-taken"' in owned
+    assert '"name":"partners"' in kept
+    assert '"reservation": "partners"' in kept
+    assert '"node_ports":{"used":1,"held":0,"limit":null}' in kept
+    assert 'wharfinger_node_ports{band="static",cluster="dev",state="bound"} 1.0' in kept
+    assert '"state":"cooling"' in gone
+    assert '"ending":"released"' in gone
+    assert [
+        kind for kind in ("requested", "approved", "live", "removed") if f'"kind": "{kind}"' not in gone
+    ] == []
+
+
+def test_ctrl_c_leaves_nothing(dev: Dev):
+    dev.look()
+
+    os.killpg(dev.process.pid, signal.SIGINT)  # as a terminal does: to all of its foreground
+
+    assert dev.wait_for_exit() == 0, dev.said
+    dev.check_nothing_is_left()
+    assert not dev.env.exists()
 
 
 def test_a_kill_leaves_nothing_and_the_next_start_clears_up(tmp_path: Path):
@@ -212,44 +262,3 @@ def test_a_port_in_use_is_told_in_one_line_before_anything_starts(tmp_path: Path
     assert f"Port {port} on 127.0.0.1 cannot be used" in line
     assert "--port N" in line
     assert not (tmp_path / ".dev").exists()
-
-
-def readme_blocks() -> list[str]:
-    """Return the shell blocks of the README, in their order."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    return re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def test_the_readmes_curl_lines_work_as_pasted(tmp_path: Path):
-    script = "\n".join(f"printf '\\f'\n{block}" for block in readme_blocks())
-    with running(tmp_path) as dev:
-        dev.wait_until_up()
-
-        pasted = ["bash", "-e", "-u", "-o", "pipefail", "-c", script]
-        done = subprocess.run(pasted, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    _, asked, shown, applied, changed, ruled, owned, kept, gone = done.stdout.split("\f")
-    assert '"state": "AwaitingApproval"' in asked
-    assert "nodePort: 30007" in shown
-    assert re.search("^sha256:[0-9a-f]{64}$", shown, re.MULTILINE)
-    assert '"state": "Active"' in applied
-    assert re.search("^team-a$", applied, re.MULTILINE), "what answered at the node port"
-    assert re.search("hello +NodePort .* 80:30007/TCP", applied)
-    assert re.findall('"decision":"([a-z]+)"', changed) == ["approved", "pending"]
-    assert re.findall('"state":"([A-Za-z]+)"', changed) == ["ActiveChangePending", "Active"]
-    assert '"gate": "seats"' in changed
-    assert "-    app: hello" in changed
-    assert '"name": "approver"' in ruled
-    assert '"outcome":"denied"' in ruled
-    assert '"state":"bound"' in owned
-    assert '"code":"node-port-taken"' in owned
-    assert '"name":"partners"' in kept
-    assert '"reservation": "partners"' in kept
-    assert '"node_ports":{"used":1,"held":0,"limit":null}' in kept
-    assert 'wharfinger_node_ports{band="static",cluster="dev",state="bound"} 1.0' in kept
-    assert '"state":"cooling"' in gone
-    assert '"ending":"released"' in gone
-    assert [
-        kind for kind in ("requested", "approved", "live", "removed") if f'"kind": "{kind}"' not in gone
-    ] == []

@@ -3,18 +3,21 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from copy import deepcopy
-from datetime import datetime, timedelta
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy, deepcopy
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from service.api import metrics
 from service.api.app import create_app
-from service.api.context import Edge
+from service.api.context import EXTENSION, Edge
 from service.domain.identifiers import uuid7
 from service.domain.ports import Pool
 from service.domain.principal import Principal, PrincipalKind, Role
@@ -135,6 +138,22 @@ class Caller:
         return response
 
 
+@cache
+def _routes_and_document() -> Flask:
+    return create_app(Edge(nullcontext, lambda: datetime(2030, 1, 1, tzinfo=UTC), bytes, dict, a_judge()))
+
+
+def app_at(edge: Edge) -> Flask:
+    """Return the app at an edge, with a state of its own.
+
+    What is the same at every edge, routes and OpenAPI document, is made once a process: it takes longer than
+    most tests.
+    """
+    app = copy(_routes_and_document())
+    app.extensions = app.extensions | {EXTENSION: edge, metrics.EXTENSION: metrics.RecentCounts()}
+    return app
+
+
 class World:
     """The app at a real database."""
 
@@ -145,7 +164,7 @@ class World:
         fill(transaction, now())
         self.checks: dict[str, str | None] = {"database": None}
         self.judge = a_judge()
-        self.app = create_app(Edge(transaction, now, os.urandom, lambda: self.checks, self.judge, signer))
+        self.app = app_at(Edge(transaction, now, os.urandom, lambda: self.checks, self.judge, signer))
         client = self.app.test_client()
         callers = {who: Caller(client, who) for who in PEOPLE}
         self.ann, self.ben, self.eve, self.both = (callers[who] for who in ("ann", "ben", "eve", "both"))
