@@ -10,11 +10,6 @@ from tests.postgres import Server
 
 TABLES = (bypass_reviews.TABLE, bypass_changes.TABLE, bypass_times.TABLE, bypass_platform.TABLE)
 ATTEMPTS = {name: row for table in TABLES for name, row in table.rows.items()}
-    bypass_reviews.TABLE.rows
-    | bypass_changes.TABLE.rows
-    | bypass_times.TABLE.rows
-    | bypass_platform.TABLE.rows
-)
 
 
 @pytest.fixture(scope="module")
