@@ -86,7 +86,10 @@ def balanced(*ranges: str, **fields: Any) -> Spec:
     ],
 )
 def test_a_change_is_classified(base: Spec, wanted: Spec, kind: DeltaKind) -> None:
-    assert delta_of(base, wanted).kind is kind
+    delta = delta_of(base, wanted)
+
+    assert delta.kind is kind
+    assert not [change for change in delta.changes if "not weighed" in change.reason]
 
 
 def test_without_a_base_everything_is_new() -> None:
