@@ -147,6 +147,15 @@ class Approvals(ApprovalHarbour):
         done = self.attempt(lambda s: glass.break_glass(s, where, emergency, self.act(who), self.judge))
         assert done is None or (who == "max" and newest.decision == "pending")
 
+    @rule(name=NAME, change=st.sampled_from(["words", "short", "narrow"]), looks=st.booleans())
+    def build_on_broken_glass(self, name: str, change: str, looks: bool) -> None:
+        """Change what nobody has reviewed into something that opens no more than that."""
+        self.break_glass(name, "max", 24)
+        self.every_step_is_lawful()
+        if looks:
+            self.look(1)
+        self.revise(name, "ada", change)
+
     @rule(name=NAME, who=OWNER, verb=st.sampled_from(["suspend", "resume", "resume", "withdraw", "remove"]))
     def intend(self, name: str, who: str, verb: str) -> None:
         def do(session: Session, record: ExposureRecord, act: Act) -> object:
