@@ -11,6 +11,8 @@ READY := $(VENV)/.ready
 
 # The environment is always the one in the tree, also when another one is active.
 unexport VIRTUAL_ENV
+# Tests start a hundred Pythons: without .pyc files each would compile all that it loads.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -23,10 +25,11 @@ help: ## list the targets
 demo: $(READY) ## start everything and tell the story of one exposure; ONCE=1: stop then; PORT=18080: the api there
 	@$(BIN)/wharfinger dev --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
 
-# In the order of the folders: the long files stand early, so that neither process waits for the other at the end.
+# In the order of the folders: the long files stand early, so that no process waits for the others at the end. One
+# process more than the two cores that it is made for: many tests wait for a server to start or for a time to be over.
 test: $(READY) binaries ## run all tests, on real PostgreSQL and a real kube-apiserver
-	@echo "==> Tests: two processes, a file at a time"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10 --durations-min 1
+	@echo "==> Tests: three processes, a file at a time"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 10 --durations-min 1
 
 lint: $(READY) ## check style, types and the arrows between the rooms
 	@echo "==> Lint"

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -53,12 +54,25 @@ def test_it_starts_from_nothing_and_keeps_its_data(tmp_path: Path) -> None:
         connect(again.owner_url)
 
 
-def test_it_makes_the_roles_of_production_and_nobody_may_do_more(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of ``server``."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[EmbeddedPostgres]:
+    """Give a running one to look at."""
+    with EmbeddedPostgres(home, durable=False) as started:
+        yield started
+
+
+def test_it_makes_the_roles_of_production_and_nobody_may_do_more(server: EmbeddedPostgres) -> None:
     query = """
         SELECT rolname, rolsuper, rolcanlogin, rolcreaterole FROM pg_roles
         WHERE rolname ~ '^wharfinger' ORDER BY 1
     """
-    with EmbeddedPostgres(tmp_path, durable=False) as server, connect(server.app_url) as login:
+    with connect(server.app_url) as login:
         assert login.execute(query).fetchall() == [
             (APP, False, False, False),
             (LOGIN, False, True, False),
@@ -70,15 +84,16 @@ def test_it_makes_the_roles_of_production_and_nobody_may_do_more(tmp_path: Path)
             login.execute("CREATE TABLE mine ()")
 
 
-def test_it_can_be_reached_on_loopback_with_the_right_password_only(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path, durable=False) as server:
-        with connect(server.url(SUPERUSER, DATABASE)) as superuser:
-            assert superuser.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
-            assert superuser.execute("SHOW unix_socket_directories").fetchone() == ("",)
-        for url in (server.app_url.replace("@", "x@"), server.url(OWNER, DATABASE).replace(OWNER, LOGIN)):
-            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-                connect(url)
-    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+def test_it_can_be_reached_on_loopback_with_the_right_password_only(
+    server: EmbeddedPostgres, home: Path
+) -> None:
+    with connect(server.url(SUPERUSER, DATABASE)) as superuser:
+        assert superuser.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
+        assert superuser.execute("SHOW unix_socket_directories").fetchone() == ("",)
+    for url in (server.app_url.replace("@", "x@"), server.url(OWNER, DATABASE).replace(OWNER, LOGIN)):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            connect(url)
+    assert stat.S_IMODE((home / "secret").stat().st_mode) == 0o600
 
 
 def test_it_does_not_lose_anything_by_default(tmp_path: Path) -> None:
@@ -87,13 +102,10 @@ def test_it_does_not_lose_anything_by_default(tmp_path: Path) -> None:
         assert login.execute("SHOW synchronous_commit").fetchone() == ("on",)
 
 
-def test_a_second_one_in_the_same_folder_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
-    with (
-        EmbeddedPostgres(tmp_path, durable=False) as first,
-        pytest.raises(StartFailed, match=f"in use by process {os.getpid()}"),
-    ):
-        EmbeddedPostgres(tmp_path, durable=False).start()
-    first.stop()
+@pytest.mark.usefixtures("server")
+def test_a_second_one_in_the_same_folder_is_refused_with_the_first_ones_process(home: Path) -> None:
+    with pytest.raises(StartFailed, match=f"in use by process {os.getpid()}"):
+        EmbeddedPostgres(home, durable=False).start()
 
 
 def test_data_of_another_version_is_refused_and_kept(tmp_path: Path) -> None:
