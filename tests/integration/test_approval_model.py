@@ -43,8 +43,8 @@ from tests.postgres import Database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PROFILE = settings(
-    max_examples=150 if LONG else 10,
-    stateful_step_count=60 if LONG else 30,
+    max_examples=150 if LONG else 6,
+    stateful_step_count=60 if LONG else 25,
     derandomize=not LONG,
     database=None,
     deadline=None,
