@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate
 
-from service.api.parsing import is_storable
+from service.api.parsing import is_storable, timestamp
 from service.domain.duration import duration_text, seconds_of
 
 _RFC3339 = re.compile(
@@ -104,11 +104,6 @@ class Instant(fields.DateTime):
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else timestamp(value)
-
-
-def timestamp(value: datetime) -> str:
-    """Return a time as the api writes it."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class Duration(fields.Field[int]):

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -122,10 +123,20 @@ def _flaws(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _flaws(item, (*path, index))
 
 
+def timestamp(value: datetime) -> str:
+    """Return a time as the api writes it."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: Any) -> Any:
+    return timestamp(value) if isinstance(value, datetime) else DefaultJSONProvider.default(value)
+
+
 class StrictJSON(DefaultJSONProvider):
-    """Flask's own JSON: keeps the order of fields, and reads as strictly as everything else."""
+    """Flask's own JSON: keeps the order of fields, reads strictly, and writes times as the api does."""
 
     sort_keys = False
+    default = staticmethod(_plain)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         """Return what a JSON text says; see ``read_json``."""

@@ -10,8 +10,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from service.api.context import edge, request_id
-from service.api.fields import timestamp
-from service.api.parsing import MERGE_PATCH
+from service.api.parsing import MERGE_PATCH, timestamp
 from service.domain import errors
 
 log = logging.getLogger(__name__)

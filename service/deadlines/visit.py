@@ -64,19 +64,18 @@ def visit(session: Session, record: ExposureRecord, now: datetime, judge: Judge)
     """Do what is due, and write down when to look again."""
     exposure_id = record.exposure.id
     comply(session, record, Visit(session, record, now).act(), judge)
-    again: datetime | None = None
+    postponed: set[Deadline] = set()
     while True:
         current = exposures.get(session, exposure_id)
         assert current is not None
         left = deadlines(current)
-        due = [deadline for deadline in left if deadline.at <= now]
+        due = [deadline for deadline in left if deadline.at <= now and deadline not in postponed]
         if not due:
-            again = left[0].at if left else None
             break
         if not _ACTS[due[0].due](Visit(session, current, now), due[0]):
-            again = now + RETRY
-            break
-    exposures.note(session, exposure_id, next_deadline_at=again)
+            postponed.add(due[0])
+    next_times = [now + RETRY if deadline in postponed else deadline.at for deadline in left]
+    exposures.note(session, exposure_id, next_deadline_at=min(next_times, default=None))
 
 
 def _start_clock(here: Visit, deadline: Deadline) -> bool:

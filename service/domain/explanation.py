@@ -84,7 +84,8 @@ def _seats(record: ExposureRecord, revision: Revision, people: Mapping[str, Sequ
     left = missing(seats_of(revision), counted)
     named = ", ".join(f"{seat.count} of {seat.group or 'any approvers'}" for seat in left)
     empty = [_empty(seat, revision, people) for seat in left]
-    return _gate("seats", WAITING, f"It waits for {named}.", reviews=said, missing=empty)
+    reason = " ".join([f"It waits for {named}.", *revision.verdict.get("remarks", ())])
+    return _gate("seats", WAITING, reason, reviews=said, missing=empty)
 
 
 def _empty(seat: Seat, revision: Revision, people: Mapping[str, Sequence[str]]) -> Document:

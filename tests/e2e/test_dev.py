@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -85,8 +85,13 @@ class Dev:
         assert not listens(self.port)
 
     def _left(self) -> list[str]:
-        left = (Path(f"/proc/{known.pid}/cmdline") for known in self._seen if known.lives())
-        return [path.read_bytes().replace(b"\0", b" ").decode() for path in left]
+        left = []
+        for known in self._seen:
+            with suppress(ProcessLookupError, FileNotFoundError):  # it ends while it is looked at
+                if known.lives():
+                    command = Path(f"/proc/{known.pid}/cmdline").read_bytes()
+                    left.append(command.replace(b"\0", b" ").decode())
+        return left
 
     def end(self) -> None:
         """End it if a test has not."""

@@ -245,7 +245,7 @@ def test_every_gate_is_explained(world: ApprovalWorld) -> None:
     [empty] = gates[3]["missing"]
     assert (empty["group"], empty["count"]) == ("platform", 1)
     assert set(empty["people"]) >= {"liz", "dan"}
-    assert gates[3]["reviews"][0]["person"] == "eve"
+    assert gates[3]["reviews"][0] == {"person": "eve", "verdict": "approve", "at": "2030-01-01T12:00:00Z"}
 
 
 def test_a_stranger_is_explained_nothing(world: ApprovalWorld) -> None:

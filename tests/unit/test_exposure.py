@@ -1,7 +1,7 @@
 """The nouns: documents read as they were written, and the questions that a value answers by itself."""
 
 import json
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -45,7 +45,7 @@ specs = st.builds(
     justification=words,
     type=st.sampled_from(ExposureType),
     lifetime=st.none() | numbers,
-    not_before=st.none() | st.datetimes(timezones=zones),
+    not_before=st.none() | st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=zones),
     replace=st.booleans(),
     external_traffic_policy=st.sampled_from([None, "Cluster", "Local"]),
     internal_traffic_policy=st.sampled_from([None, "Cluster", "Local"]),
