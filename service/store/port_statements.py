@@ -74,3 +74,6 @@ WAIT = text("""
     ORDER BY claim.port FOR SHARE OF claim
 """)
 """Wait until every number that looks free is decided; return those that still are."""
+
+QUEUE = text("SELECT pg_advisory_xact_lock(hashtextextended('node ports of ' || :cluster, 0))")
+"""Wait for everybody else who found too few numbers and holds none: these go one after another."""

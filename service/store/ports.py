@@ -3,8 +3,8 @@
 Each number of a pool has a row, the free ones too: so a free number can be locked. Who chooses takes the
 first free rows that nobody has locked and passes over the others (``SKIP LOCKED``), and waits for nobody.
 Numbers that were asked for are locked first, ascending and waiting. Only who finds too few free numbers
-waits, for the requests that are about to take the last ones, and holds no number meanwhile: so nobody waits
-crosswise. docs/decisions/0006 has the figures and what was refused.
+waits, for the requests that are about to take the last ones, then in a queue of its like, and holds no number
+meanwhile: so nobody waits crosswise. docs/decisions/0006 has the figures and what was refused.
 
 A cooling number whose time is over is as good as a free one, whether or not anybody has moved its row.
 One that its own team takes back sooner keeps that time in ``cools_until`` until it is bound.
@@ -25,11 +25,11 @@ from service.domain.exposure import Metadata
 from service.domain.history import Ending
 from service.store import tables as t
 from service.store.port_history import FREE, ending, given_back
-from service.store.port_statements import CHOOSE, TAKE, WAIT
+from service.store.port_statements import CHOOSE, QUEUE, TAKE, WAIT
 from service.store.rows import claim_of
 from service.store.usage import pool_usage
 
-ATTEMPTS = 8
+ATTEMPTS = 40
 """How often a take is repeated when somebody else freed or took the numbers in between."""
 
 
@@ -87,8 +87,10 @@ def hold(session: Session, taker: Taker, want: Want) -> Held:
         PoolExhausted: too few are free, whatever becomes of the requests that are under way.
         Busy: numbers change hands faster than we can look.
     """
-    wanted = len(want.asked) + want.count
-    for _ in range(ATTEMPTS):
+    wanted, cluster = len(want.asked) + want.count, taker.metadata.cluster
+    for attempts in range(ATTEMPTS):
+        if attempts == 1:  # else those who find too few take the last ones from each other for ever
+            session.execute(QUEUE, {"cluster": cluster})
         if wanted <= 1:  # what is short of one number holds none
             held = _take(session, taker, want)
         else:
@@ -103,7 +105,6 @@ def hold(session: Session, taker: Taker, want: Want) -> Held:
         if missing:
             free = _wait_until_decided(session, taker, want.ranges)
             if len(free - stated) < missing:  # what was just given back is free, and spoken for
-                cluster = taker.metadata.cluster
                 raise PoolExhausted(cluster, missing, pool_usage(session, cluster, len(free), taker.now))
     raise Busy("Others take these node ports just now. Try again in a second.")
 
