@@ -165,19 +165,12 @@ def _of_lifetime(record: ExposureRecord) -> Iterator[Deadline]:
     if exposure.applied_at is not None and exposure.clock_started_at is None:
         yield Deadline(exposure.applied_at + LATEST_START, Due.START_CLOCK)
     live, end = record.newest(Decision.LIVE), end_of(record)
-    if live is None or live.spec.lifetime is None or end is None or _is_renewed(record):
+    if live is None or live.spec.lifetime is None or end is None or is_renewed(record):
         return
     for at in reminders(timedelta(seconds=live.spec.lifetime), end):
         if _is_to_come(record, at):
             yield Deadline(at, Due.REMIND_END, live.number)
-    if not is_renewed(record):
-        yield Deadline(end, Due.SUSPEND, live.number)
-
-
-def _is_renewed(record: ExposureRecord) -> bool:
-    """Return whether more time was granted, and the cluster has still to confirm it."""
-    approved = record.newest(Decision.APPROVED)
-    return approved is not None and approved.kind is RevisionKind.RENEWAL
+    yield Deadline(end, Due.SUSPEND, live.number)
 
 
 def _is_to_come(record: ExposureRecord, reminder: datetime) -> bool:

@@ -3,7 +3,6 @@
 Every end of a revision lets go of what nothing else needs; what comes after an approval is the worker's.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -127,12 +126,10 @@ def supersede(
     return record
 
 
-def drop_unneeded(
-    session: Session, record: ExposureRecord, now: datetime, also: Iterable[int] = ()
-) -> list[int]:
+def drop_unneeded(session: Session, record: ExposureRecord, now: datetime) -> list[int]:
     """Free the held ports that no revision which is still open needs; return them."""
     wanted = {number for r in record.revisions if r.decision in OPEN for number in r.allocation.numbers()}
-    return ports.drop_holds(session, record.exposure.id, now, keep=wanted.union(also))
+    return ports.drop_holds(session, record.exposure.id, now, keep=wanted)
 
 
 def tell(
