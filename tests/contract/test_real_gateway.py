@@ -279,11 +279,12 @@ def test_a_long_list_comes_in_pages_and_of_each_is_kept_what_it_is_told_to(tmp_p
         listed = {"metadata": {"resourceVersion": "7", **metadata}, "items": [node]}
         return answering("200 OK", json.dumps({"kind": "NodeList", **listed}))
 
+    def answer(connection: socket.socket) -> None:
+        next(pages)(connection)
+
     pages = iter([page("a", **{"continue": "next"}), page("b")])
-    with serving(lambda connection: next(pages)(connection)) as server:
-        found = open_at(tmp_path, server.url).list(
-            Kind.NODES, lambda node: {"name": node["metadata"]["name"]}
-        )
+    with serving(answer) as server:
+        found = open_at(tmp_path, server.url).list(Kind.NODES, lambda n: {"name": n["metadata"]["name"]})
 
         assert (found.items, found.resource_version) == ([{"name": "a"}, {"name": "b"}], "7")
         assert ["continue=next" in asked for asked in server.requests] == [False, True]
