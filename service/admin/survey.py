@@ -139,7 +139,7 @@ def survey(name: str) -> None:
             raise NotFound(f"There is no cluster {name}. wharfinger cluster list shows those that there are.")
         claims = port_map.claimed(session, name, now())
         records = exposures.unsettled(session, name)
-    with cluster_gateway(settings, cluster.context) as gateway:
+    with cluster_gateway(settings, cluster) as gateway:
         services = gateway.services().items
     rows = survey_rows(services, claims, records, cluster.pool)
     for line in table(rows):

@@ -18,6 +18,7 @@ from service.reconciler.desire import desired_of, ref_of
 from service.reconciler.edge import Edge
 from service.reconciler.execute import Executor
 from service.reconciler.foreign import ForeignPorts, strangers
+from service.reconciler.leases import Lease
 from service.reconciler.lost import lacking, recover, thieves_of
 from service.reconciler.observe import Observation, ingress, observe
 from service.store import exposures, sync
@@ -31,9 +32,10 @@ Wishes = Mapping[Ref, tuple[ExposureRecord, Desired | None]]
 class Cycle:
     """One cluster, looked at again and again."""
 
-    def __init__(self, cluster: str, gateway: Gateway, cache: ServiceCache, edge: Edge) -> None:
-        self._cluster, self._gateway, self._cache, self._edge = cluster, gateway, cache, edge
-        self._foreign = ForeignPorts(cluster, gateway, edge)
+    def __init__(self, lease: Lease, gateway: Gateway, cache: ServiceCache, edge: Edge) -> None:
+        self._lease, self._gateway, self._cache, self._edge = lease, gateway, cache, edge
+        self._cluster = lease.cluster
+        self._foreign = ForeignPorts(self._cluster, gateway, edge)
         self._executor = Executor(gateway, edge, cache.wrote)
 
     def run(self) -> int:
@@ -109,13 +111,14 @@ class Cycle:
         """Do what one exposure needs; return how many actions that took. A fault in it is never another's.
 
         Raises:
-            Unavailable: without a database there is nothing to go on with.
+            Unavailable: without a database, or a lease, there is nothing to go on with.
         """
         actions = 0
         record, want = wishes[ref]
         try:
             if want is not None and ref not in look.resting and _may_act(record, want):
                 for action in plan({ref: want}, observation.services, self._edge.now()):
+                    self._lease.check()
                     actions += 1
                     self._executor.execute(action, want, observation.services.get(ref))
             self._record_readiness(record, observation)

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.errors import NameTaken
+from service.domain.errors import Busy, NameTaken
 from service.domain.exposure import (
     Allocation,
     ClusterView,
@@ -44,20 +44,26 @@ from service.store.rows import claim_of, exposure_of, freeze_of, review_of, revi
 
 
 def _add() -> Executable:
-    """Return what writes an exposure and its empty sync state: nothing when the name is taken."""
+    """Return what writes an exposure and its empty sync state: nothing when the name is taken.
+
+    Nothing either when the cluster has been removed since: whoever removes it waits for this lock, or this
+    waits for him and looks again.
+    """
+    values = [bindparam(column, type_=t.exposure.c[column].type) for column in COLUMNS]
+    place = select(*values).where(t.cluster.c.name == bindparam("cluster"), t.cluster.c.removed_at.is_(None))
     made = (
         pg_insert(t.exposure)
-        .values({column: bindparam(column) for column in COLUMNS})
+        .from_select(COLUMNS, place.with_for_update(key_share=True, read=True, of=t.cluster))
         .on_conflict_do_nothing(
             index_elements=["cluster", "namespace", "name"], index_where=t.exposure.c.ended_at.is_(None)
         )
         .returning(t.exposure.c.id)
         .cte("made")
     )
-    values = [literal(value, t.exposure_sync.c[column].type) for column, value in UNTOUCHED.items()]
+    untouched = [literal(value, t.exposure_sync.c[column].type) for column, value in UNTOUCHED.items()]
     return (
         insert(t.exposure_sync)
-        .from_select(["exposure_id", *UNTOUCHED], select(made.c.id, *values))
+        .from_select(["exposure_id", *UNTOUCHED], select(made.c.id, *untouched))
         .returning(t.exposure_sync.c.exposure_id)
     )
 
@@ -96,6 +102,7 @@ def add(session: Session, exposure: Exposure) -> None:
 
     Raises:
         NameTaken: an exposure of that cluster, namespace and name has not ended.
+        Busy: its cluster has just been removed.
     """
     metadata = exposure.metadata
     row = {
@@ -113,6 +120,11 @@ def add(session: Session, exposure: Exposure) -> None:
         "violations": None if exposure.violations is None else list(exposure.violations),
     }
     if session.execute(ADD, row).first() is None:
+        there = select(t.cluster.c.name).where(
+            t.cluster.c.name == metadata.cluster, t.cluster.c.removed_at.is_(None)
+        )
+        if session.execute(there).first() is None:
+            raise Busy(f"Cluster {metadata.cluster} was removed just now.")
         raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
     events.begin(session, exposure.id)
 

@@ -20,6 +20,7 @@ from service.domain.manifest import Mark, with_mark, with_ports
 from service.reconciler.cache import ServiceCache
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
+from service.reconciler.leases import Lease
 from service.store import exposures, ports
 from tests.conftest import Clock
 from tests.fakes import Document, FakeCluster
@@ -125,13 +126,20 @@ class Story:
         return [event["kind"] for event in self.events()]
 
 
+def endless_lease(cluster: str = "dev") -> Lease:
+    """Return a lease that nobody has to renew."""
+    lease = Lease(cluster, "a test", lambda: 0.0)
+    lease.renewed(float("inf"))
+    return lease
+
+
 class Looker:
     """A worker without threads: each look begins with a fresh list, unless its watch is said to be late."""
 
     def __init__(self, cluster: FakeCluster, edge: Edge) -> None:
         self._cluster, self.edge = cluster, edge
         self.cache = ServiceCache()
-        self._cycle = Cycle("dev", cluster, self.cache, edge)
+        self._cycle = Cycle(endless_lease(), cluster, self.cache, edge)
 
     def look(self, listing: bool = True) -> int:
         """Look once; return how many actions that took."""
