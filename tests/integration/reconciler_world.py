@@ -20,7 +20,7 @@ from service.domain.manifest import Mark, with_mark, with_ports
 from service.reconciler.cache import ServiceCache
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
-from service.reconciler.leases import Lease
+from service.reconciler.leases import Lease, LeasedGateway
 from service.store import exposures, ports
 from tests.conftest import Clock
 from tests.fakes import Document, FakeCluster
@@ -136,10 +136,11 @@ def endless_lease(cluster: str = "dev") -> Lease:
 class Looker:
     """A worker without threads: each look begins with a fresh list, unless its watch is said to be late."""
 
-    def __init__(self, cluster: FakeCluster, edge: Edge) -> None:
+    def __init__(self, cluster: FakeCluster, edge: Edge, lease: Lease | None = None) -> None:
+        lease = lease or endless_lease()
         self._cluster, self.edge = cluster, edge
         self.cache = ServiceCache()
-        self._cycle = Cycle(endless_lease(), cluster, self.cache, edge)
+        self._cycle = Cycle(lease, LeasedGateway(cluster, lease), self.cache, edge)
 
     def look(self, listing: bool = True) -> int:
         """Look once; return how many actions that took."""
