@@ -177,7 +177,8 @@ class Sync:
 
     ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
     ``reason`` are about: ``revision N`` or ``removal``. ``target_ports``: each named target port's numbers,
-    as ready pods give them.
+    as ready pods give them. ``late_tokens``: of creates that nobody waits for any more, and that may arrive
+    all the same.
     """
 
     state: SyncState = SyncState.NONE
@@ -199,6 +200,7 @@ class Sync:
     changed_at: datetime | None = None
     ready_changed_at: datetime | None = None
     target_ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    late_tokens: tuple[str, ...] = ()
 
 
 class Opinion(StrEnum):

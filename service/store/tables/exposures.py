@@ -89,6 +89,7 @@ exposure_sync = Table(
     Column("changed_at", Time),
     Column("ready_changed_at", Time),
     Column("target_ports", JSONB, nullable=False, server_default="{}"),
+    Column("late_tokens", ARRAY(Text), nullable=False, server_default="{}"),
     Index(
         "exposure_sync_unsettled_idx",
         "exposure_id",
