@@ -13,6 +13,7 @@ from service.cluster.gateway import Gateway
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
 from service.domain.plan import Desired, Ref, plan
+from service.reconciler.adoption import adopt_waiting
 from service.reconciler.cache import Look, ServiceCache
 from service.reconciler.desire import desired_of, ref_of
 from service.reconciler.edge import Edge
@@ -54,6 +55,7 @@ class Cycle:
             return 0  # nothing was listed yet: the list wakes us
         with self._edge.transaction() as session:
             sync.record_view(session, self._cluster, observation.node_addresses, self._edge.now())
+        adopt_waiting(self._cluster, self._gateway, self._edge)
         recovered, wishes = self._settle_ports(look)
         return recovered + sum(self._settle(ref, wishes, look, observation) for ref in sorted(wishes))
 

@@ -14,7 +14,7 @@ from service.domain.claim import ClaimState
 from service.domain.manifest import node_ports
 from service.domain.plan import Desired, Observed, Ref
 from service.reconciler.edge import Edge
-from service.store import foreign, port_map
+from service.store import adoptions, foreign, port_map
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ class ForeignPorts:
     def bring_in(self, owners: Owners) -> Brought:
         """Make the ledger's foreign claims be these.
 
-        A held or cooling port goes to the stranger; a bound one stays as it is, for the caller to judge.
+        A held or cooling port goes to the stranger; a bound one stays as it is, for the caller to judge. The
+        numbers of a Service that is to be adopted are its exposure's already, and stay so.
 
         Raises:
             ClusterAway: a direct read found nobody.
@@ -71,6 +72,8 @@ class ForeignPorts:
             return Brought()
         with self._edge.transaction() as session:
             claims = port_map.claimed(session, self._cluster, now)
+            adopting = adoptions.pending(session, self._cluster)
+        owners = {p: service for p, service in owners.items() if not _is_adopted(service, adopting)}
         ours = {claim.port for claim in claims if claim.state != ClaimState.FOREIGN}
         sure = {
             port: (service.ref.namespace, service.ref.name)
@@ -84,10 +87,15 @@ class ForeignPorts:
             log.warning("a foreign Service took a port", extra=facts)
         # What was unsure or stays in conflict is looked at again each time.
         self._written_at = now
-        self._written = seen if len(sure) == len(seen) and not done.conflicts else None
+        self._written = seen if len(sure) == len(owners) and not done.conflicts else None
         return Brought(bool(done.losers), frozenset(claim.port for claim in done.conflicts))
 
     def _has(self, service: Observed, port: int) -> bool:
         """Return whether this very Service has the port now, by a direct read."""
         found = self._gateway.service(service.ref.namespace, service.ref.name)
         return found is not None and Observed(found).uid == service.uid and port in node_ports(found)
+
+
+def _is_adopted(service: Observed, adopting: Mapping[tuple[str, str], str]) -> bool:
+    """Return whether it is the very Service that an exposure is to take over."""
+    return adopting.get((service.ref.namespace, service.ref.name)) == service.uid

@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.domain.claim import ClaimState
-from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, Revision, SyncState
+from service.domain.exposure import Decision, ExposureRecord, Intent, Revision, SyncState
 from service.domain.lifecycle import move_sync
 from service.domain.manifest import node_ports
 from service.domain.plan import NODE_PORT_TAKEN, POOL_EXHAUSTED, Desired, Observed, Ref
@@ -108,7 +108,7 @@ def _recover_one(
 
 def _say_why(session: Session, record: ExposureRecord, missing: frozenset[int], now: datetime) -> bool:
     """Write down what is missing, and who has it, with an event; return False when that is known."""
-    asked = {port for port in missing for revision in _undone(record) if _was_asked(revision, port)}
+    asked = {port for port in missing for revision in _undone(record) if port in revision.allocation.asked()}
     reason = NODE_PORT_TAKEN if asked else POOL_EXHAUSTED
     message = " ".join(_sentences(session, record, missing, asked))
     if (record.sync.reason, record.sync.message) == (reason, message):
@@ -143,10 +143,6 @@ def _sentences(
 
 def _undone(record: ExposureRecord) -> list[Revision]:
     return [revision for revision in record.revisions if revision.decision in UNDONE]
-
-
-def _was_asked(revision: Revision, port: int) -> bool:
-    return any(p.number == port and p.origin is PortOrigin.ASKED for p in revision.allocation.ports)
 
 
 def _tell(

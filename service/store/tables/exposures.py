@@ -86,6 +86,7 @@ exposure_sync = Table(
     Column("sync_count", BigInteger, nullable=False),
     Column("changed_at", Time),
     Column("ready_changed_at", Time),
+    Column("adopts_uid", Text),
     one_of("state", "none", "applying", "in_sync", "drifted", "failed", "removing", "removed", "unknown"),
 )
 
