@@ -23,6 +23,9 @@ NODE_PORT_TAKEN, POOL_EXHAUSTED = "NodePortTaken", "PoolExhausted"
 ADOPTION_CHANGED = "AdoptionChanged"
 """The reason of a failure: the Service that was to be adopted is gone, another one, or not as it was."""
 
+LACKING = (NODE_PORT_TAKEN, POOL_EXHAUSTED, ADOPTION_CHANGED)
+"""The reasons of what the ledger holds no number for any more."""
+
 NOT_ADOPTED = (
     "The Service that is there is somebody else's. Once this is approved it gets the owner mark, and nothing "
     "else of it changes."

@@ -10,7 +10,7 @@ from shlex import quote
 from service.domain.claim import ClaimState
 from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, NodePort, Revision, SyncState
 from service.domain.lifetime import end_of, held_back
-from service.domain.plan import ADOPTION_CHANGED, FOREIGN_OWNER, NODE_PORT_TAKEN, NOT_ADOPTED, POOL_EXHAUSTED
+from service.domain.plan import ADOPTION_CHANGED, FOREIGN_OWNER, LACKING, NODE_PORT_TAKEN, NOT_ADOPTED
 from service.domain.review import ANYBODY, missing, seats_of
 from service.domain.spec import Document, ExposureType
 
@@ -203,7 +203,7 @@ def _allocated(record: ExposureRecord) -> Document:
     if missing:
         since = record.exposure.ended_at or max((c.changed_at for c in claims), default=revision.created_at)
         reason, message = "Released", f"Node ports {', '.join(map(str, missing))} are not held (any more)."
-        if record.sync.reason in (NODE_PORT_TAKEN, POOL_EXHAUSTED):
+        if record.sync.reason in LACKING:
             reason, message = record.sync.reason, record.sync.message or message
         return _condition("Allocated", False, reason, message, since, revision.number)
     listed = ", ".join(f"{port} {state}" for port, state in sorted(claimed.items()))
