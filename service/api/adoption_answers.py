@@ -20,7 +20,7 @@ class AdoptionSchema(Shown):
     lifetime = Duration(allow_none=True)
     justification = Text()
     requested_by = Nested(ActorSchema())
-    state = Choice(*AdoptionState)
+    state = Choice(*(state.value for state in AdoptionState))
     message = Text(metadata={"description": "What it waits for, or what came of it."})
     faults = Items(Nested(ServiceFaultSchema()), metadata={"description": "Why it is refused, all at once."})
     uid = Text(allow_none=True, metadata={"description": "Of the very Service that was read."})

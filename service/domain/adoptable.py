@@ -59,7 +59,7 @@ def spec_of(service: Document, lifetime: int | None, justification: str) -> Spec
 
     Each node port counts as asked for. The pointers of the faults lead into the Service (``/spec/ports/0``).
     """
-    faults = [*_metadata_faults(service["metadata"]), *_text_faults(service), *_field_faults(service["spec"])]
+    faults = [*metadata_faults(service["metadata"]), *_text_faults(service), *_field_faults(service["spec"])]
     if faults:
         return tuple(faults)
     spec = _read(service["spec"], lifetime, justification)
@@ -78,16 +78,8 @@ def allocation_of(service: Document) -> Allocation:
     )
 
 
-def service_pointer(pointer: str) -> str:
-    """Return where a fault of a specification stands in its Service; others lose their ``#``."""
-    steps = pointer.removeprefix("#").split("/")
-    if steps[1:3] == ["spec", "load_balancer"] and len(steps) > 3:
-        steps[2:4] = [BALANCER_FIELDS.get(steps[3], steps[3])]
-    head, *rest = steps
-    return "/".join([head, *(_camel(step) for step in rest)])
-
-
-def _metadata_faults(metadata: Document) -> Iterator[Fault]:
+def metadata_faults(metadata: Document) -> Iterator[Fault]:
+    """Yield why a Service is somebody's who would not let go of it."""
     if owners := metadata.get("ownerReferences"):
         named = ", ".join(f"{owner['kind']} {owner['name']}" for owner in owners)
         yield Fault("/metadata/ownerReferences", f"It belongs to {named}, which writes it: two would fight.")
@@ -100,6 +92,15 @@ def _metadata_faults(metadata: Document) -> Iterator[Fault]:
         if name.split("/")[0] == PREFIX:
             detail = "It carries the mark of an exposure, or a copy of one. Take it off first."
             yield Fault(f"/metadata/annotations/{_escaped(name)}", detail)
+
+
+def service_pointer(pointer: str) -> str:
+    """Return where a fault of a specification stands in its Service; others lose their ``#``."""
+    steps = pointer.removeprefix("#").split("/")
+    if steps[1:3] == ["spec", "load_balancer"] and len(steps) > 3:
+        steps[2:4] = [BALANCER_FIELDS.get(steps[3], steps[3])]
+    head, *rest = steps
+    return "/".join([head, *(_camel(step) for step in rest)])
 
 
 def _text_faults(value: Any, pointer: str = "") -> Iterator[Fault]:

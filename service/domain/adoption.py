@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from service.domain.adoptable import metadata_faults
 from service.domain.difference import differences
 from service.domain.errors import Fault
 from service.domain.exposure import Metadata
@@ -99,7 +100,7 @@ def why_changed(found: Document | None, uid: str, manifest: Document) -> str | N
         how = f"was made anew (uid {there.uid} in place of {uid})"
     elif there.terminating:
         how = "is being deleted"
-    elif changed := differs(found, manifest):
+    elif changed := [*differs(found, manifest), *(f.pointer for f in metadata_faults(found["metadata"]))]:
         how = f"is not any more what was asked for: {', '.join(changed)} changed"
     else:
         return None

@@ -182,6 +182,8 @@ class Executor:
         if self._prepare(want, spent=token, **known) is None:
             return
         found = self._gateway.service(action.ref.namespace, action.ref.name)
+        if found is not None and want.has_marked(Observed(found)):
+            return  # it has arrived: the next look confirms it
         change = why_changed(found, want.adopts_uid, want.manifest)
         if found is None or change is not None:
             self._fail(want, Failure(ADOPTION_CHANGED, str(change), retryable=False), spent=token)

@@ -1,4 +1,4 @@
-"""Adopting a Service that somebody else made: from the request to the mark, and every way that ends before."""
+"""Adopting a Service that somebody else made: from the request to the mark, and each end before it."""
 
 from typing import Any
 
@@ -68,7 +68,8 @@ def test_from_the_wish_to_the_end_everybody_is_told_what_it_waits_for(world: Ado
 def test_the_numbers_are_held_for_the_team_at_once_and_their_past_is_kept(world: AdoptionWorld) -> None:
     wanted = world.pending()
     assert [owner[:2] for owner in world.owners(*PORTS)] == [("held", "team-a")] * 2
-    world.cycle(3)
+    world.clock.advance(minutes=2)
+    world.cycle(2)
     assert [owner[:2] for owner in world.owners(*PORTS)] == [("held", "team-a")] * 2
     before = world.api.ben.get("/v1/clusters/dev/node-ports/30021").json["history"]
     assert [(each["state"], each["owner"]["team"], each["ending"]) for each in before] == [
@@ -145,7 +146,12 @@ def test_what_no_exposure_can_say_is_refused_by_name_all_at_once(world: Adoption
     wanted = world.asked()
     assert (wanted.state(), wanted.pointers()) == (
         "refused",
-        ["/metadata/ownerReferences", "/spec/externalIPs", "/spec/publishNotReadyAddresses", "/spec/selector"],
+        [
+            "/metadata/ownerReferences",
+            "/spec/externalIPs",
+            "/spec/publishNotReadyAddresses",
+            "/spec/selector",
+        ],
     )
     assert (wanted.service(), wanted.read()["exposure_id"], wanted.read()["uid"]) == (before, None, None)
     assert [owner[0] for owner in world.owners(*PORTS)] == ["foreign", "foreign"]
