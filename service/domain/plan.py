@@ -47,6 +47,28 @@ class Ref:
         return f"{self.namespace}/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """By what an exposure knows its Service: the uid that was recorded, the tokens of creates still open."""
+
+    exposure_id: UUID
+    uid: str | None
+    create_tokens: tuple[str, ...]
+
+    def owns(self, observed: "Observed") -> bool:
+        """Return whether a Service is ours: by its uid, or by the mark with an open create's token.
+
+        A known uid is enough: whoever strips the mark by hand makes drift, not a stranger that serves on. A
+        token may be open beside it: an earlier create's, whose answer was lost, and which arrives at last.
+        """
+        if self.uid is not None and observed.uid == self.uid:
+            return True
+        mark = Mark.of(observed.service)
+        if mark is None or mark.exposure_id != self.exposure_id:
+            return False
+        return mark.create_token in self.create_tokens
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
     """What was approved for one key.
@@ -100,29 +122,19 @@ class Desired:
         )
 
     def owns(self, observed: "Observed") -> bool:
-        """Return whether a Service is ours: by its uid, or by the mark with an open create's token.
-
-        A known uid is enough: whoever strips the mark by hand makes drift, not a stranger that serves on. A
-        token may be open beside it: an earlier create's, whose answer was lost, and which arrives at last.
+        """Return whether a Service is ours.
 
         What is to be adopted is ours once our mark is seen on it, and never ours to delete before that is
         written down.
         """
         if self.adopts_uid is not None:
             return self.manifest is not None and self.has_marked(observed)
-        if self.uid is not None and observed.uid == self.uid:
-            return True
-        return self._has_token(observed)
+        return Owner(self.exposure_id, self.uid, self.create_tokens).owns(observed)
 
     def has_marked(self, observed: "Observed") -> bool:
         """Return whether the Service that is to be adopted has our mark: a write whose answer was lost."""
-        return observed.uid == self.adopts_uid and self._has_token(observed)
-
-    def _has_token(self, observed: "Observed") -> bool:
-        mark = Mark.of(observed.service)
-        if mark is None or mark.exposure_id != self.exposure_id:
-            return False
-        return mark.create_token in self.create_tokens
+        has_token = Owner(self.exposure_id, None, self.create_tokens).owns(observed)
+        return observed.uid == self.adopts_uid and has_token
 
     def marked(self, create_token: str) -> Mark:
         """Return the mark that this revision's Service carries."""

@@ -3,13 +3,15 @@
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from service.cluster.gateway import Gateway
+from service.cluster.gateway import Gateway, Kind
 from service.domain.errors import ClusterError, WharfingerError
-from service.reconciler.cache import ServiceCache
+from service.reconciler.cache import ClusterCache
+from service.reconciler.crew import THREADS, Crew
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
-from service.reconciler.watch import ServiceWatch
+from service.reconciler.watch import Watch
 from service.store import sync
 from service.store.identities import Cluster
 
@@ -17,12 +19,6 @@ log = logging.getLogger(__name__)
 
 OpenGateway = Callable[[str | None], Gateway]
 """From a cluster's kubeconfig context to its gateway; may raise ClusterError."""
-
-SOON_SECONDS = 0.2
-"""The next look after one that acted: by then the cluster has made the endpoints of what is new."""
-
-BREATH_SECONDS = 0.05
-"""No look follows another one sooner, however much happens in a cluster: each lists Nodes and endpoints."""
 
 
 class Keeper:
@@ -66,19 +62,17 @@ class Keeper:
         name = self._cluster.name
         log.info("cluster taken", extra={"cluster": name})
         while not self._stopping.is_set():
-            acted = 0
             try:
-                acted = self._look()
+                self._look()
             except WharfingerError as error:
                 log.warning("look failed", extra={"cluster": name, "answer": str(error)})
             except Exception:
                 log.exception("look failed unexpectedly", extra={"cluster": name})
-            self._stopping.wait(BREATH_SECONDS)
-            self._wake.wait(min(self._poll_seconds, SOON_SECONDS) if acted else self._poll_seconds)
+            self._wake.wait(self._poll_seconds)
             self._wake.clear()  # before the next look, and before its check for a stop: no word is lost
         self._close()
 
-    def _look(self) -> int:
+    def _look(self) -> None:
         cluster = self._cluster
         if self._opened is not None and self._opened.context != cluster.context:
             self._close()
@@ -89,9 +83,9 @@ class Keeper:
                 log.warning("cluster cannot be opened", extra={"cluster": cluster.name, "answer": str(error)})
                 with self._edge.transaction() as session:
                     sync.record_unreadable(session, cluster.name, str(error), self._edge.now())
-                return 0
+                return
             self._opened = _Opened(cluster, gateway, self._edge, self.wake)
-        return self._opened.cycle.run()
+        self._opened.cycle.run()
 
     def _close(self) -> None:
         if self._opened is not None:
@@ -103,14 +97,22 @@ class _Opened:
     """What a cluster has while its gateway is open."""
 
     def __init__(self, cluster: Cluster, gateway: Gateway, edge: Edge, wake: Callable[[], object]) -> None:
-        cache = ServiceCache()
         self.context = cluster.context
-        self.cycle = Cycle(cluster.name, gateway, cache, edge)
-        self._watch = ServiceWatch(cluster.name, gateway, cache, edge, wake)
-        self._thread = threading.Thread(target=self._watch.run, name=f"cluster-{cluster.name}-watch")
-        self._thread.start()
+        cache = ClusterCache(cluster.name)
+        self._crew = Crew(ThreadPoolExecutor(THREADS, f"cluster-{cluster.name}-crew"), wake)
+        self.cycle = Cycle(cluster.name, gateway, cache, edge, self._crew)
+        self._watches = [Watch(kind, gateway, cache, edge, wake) for kind in Kind]
+        self._threads = [
+            threading.Thread(target=watch.run, name=f"cluster-{cluster.name}-watch")
+            for watch in self._watches
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
-        """End the watch; return when its thread has ended."""
-        self._watch.stop()
-        self._thread.join()
+        """End the watches and what is being done; return when every thread has ended."""
+        for watch in self._watches:
+            watch.stop()
+        for thread in self._threads:
+            thread.join()
+        self._crew.close()

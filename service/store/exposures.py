@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
+from service.domain.chain import Head
 from service.domain.errors import NameTaken
 from service.domain.exposure import (
     Allocation,
@@ -40,7 +41,7 @@ from service.domain.spec import Document
 from service.store import events
 from service.store import tables as t
 from service.store.database import LATER
-from service.store.rows import claim_of, exposure_of, freeze_of, review_of, revision_of, sync_of
+from service.store.rows import claim_of, exposure_of, freeze_of, review_of, revision_of, sync_of, view_of
 
 
 def _add() -> Executable:
@@ -88,6 +89,9 @@ UNTOUCHED: Document = {
 }
 """What the worker knows of a new exposure: the row of ``Sync()``."""
 ADD = _add()
+LOCKED = "locked exposures"
+"""Of a session, which is one transaction: what was locked and read ahead, and nobody has changed since."""
+
 ADD_REVISION = insert(t.revision)
 
 
@@ -161,22 +165,40 @@ def lock(session: Session, exposure_id: UUID, *, wait: bool = True) -> ExposureR
     Raises (through the transaction):
         Busy: somebody else has the lock; at once unless ``wait``.
     """
+    ahead: dict[UUID, ExposureRecord] = session.info.get(LOCKED, {})
+    if exposure_id in ahead:
+        return ahead.pop(exposure_id)
     its = select(t.exposure.c.id).where(t.exposure.c.id == exposure_id)
     row = its.with_for_update(nowait=not wait, key_share=True)
     return get(session, exposure_id) if session.execute(row).first() else None
 
 
+def lock_ahead(session: Session, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Lock those of some exposures that nobody else has, and read all of them for the next ``lock`` of each.
+
+    Returns:
+        Which ones are locked now, until the transaction ends.
+    """
+    query = select(t.exposure).where(t.exposure.c.id.in_(ids)).order_by(t.exposure.c.id)
+    rows = session.execute(query.with_for_update(skip_locked=True, key_share=True)).all()
+    for row in rows:
+        events.begin(session, row.id, Head(row.head_seq, row.head_hash))
+    records = joined(session, [exposure_of(row) for row in rows])
+    session.info[LOCKED] = {record.exposure.id: record for record in records}
+    return frozenset(session.info[LOCKED])
+
+
 def get(session: Session, exposure_id: UUID) -> ExposureRecord | None:
     """Return an exposure with everything about it, None when there is none."""
     rows = session.execute(select(t.exposure).where(t.exposure.c.id == exposure_id)).all()
-    records = _records(session, [exposure_of(row) for row in rows])
+    records = joined(session, [exposure_of(row) for row in rows])
     return records[0] if records else None
 
 
 def of_ids(session: Session, ids: Sequence[UUID]) -> dict[UUID, ExposureRecord]:
     """Return exposures by their ids."""
     rows = session.execute(select(t.exposure).where(t.exposure.c.id.in_(ids)))
-    return {r.exposure.id: r for r in _records(session, [exposure_of(row) for row in rows])}
+    return {r.exposure.id: r for r in joined(session, [exposure_of(row) for row in rows])}
 
 
 def page(
@@ -206,7 +228,7 @@ def page(
         query = query.where(t.exposure.c.team.in_(teams))
     if before is not None:
         query = query.where(tuple_(t.exposure.c.created_at, t.exposure.c.id) < before)
-    return _records(session, [exposure_of(row) for row in session.execute(query)])
+    return joined(session, [exposure_of(row) for row in session.execute(query)])
 
 
 def is_compliant(wanted: bool) -> ColumnElement[bool]:
@@ -215,14 +237,8 @@ def is_compliant(wanted: bool) -> ColumnElement[bool]:
     return and_(t.exposure.c.ended_at.is_(None), count == 0 if wanted else count > 0)
 
 
-def unsettled(session: Session, cluster: str) -> list[ExposureRecord]:
-    """Return every exposure of a cluster that has not ended: what the worker looks at."""
-    query = select(t.exposure).where(t.exposure.c.cluster == cluster, t.exposure.c.ended_at.is_(None))
-    return _records(session, [exposure_of(row) for row in session.execute(query)])
-
-
-def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRecord]:
-    """Join what belongs to these exposures: one statement a table, whatever their number."""
+def joined(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRecord]:
+    """Return exposures with what belongs to them: one statement a table, whatever their number."""
     ids = [exposure.id for exposure in exposures]
     if not ids:
         return []
@@ -252,7 +268,7 @@ def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRe
     for row in session.execute(select(t.change_freeze).where(t.change_freeze.c.cluster.in_(clusters))):
         freezes[row.cluster].append(freeze_of(row))
     views = {
-        row.cluster: ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)
+        row.cluster: view_of(row)
         for row in session.execute(select(t.cluster_view).where(t.cluster_view.c.cluster.in_(clusters)))
     }
     return [
@@ -307,7 +323,7 @@ def set_break_glass(session: Session, revision: Revision, document: Document) ->
 def set_intent(session: Session, exposure_id: UUID, intent: Intent, **values: Any) -> None:
     """Set what the owner wants of the whole; a suspension has its reason and time in ``values``."""
     if intent is not Intent.SUSPENDED:
-        values |= {"suspension": None, "suspended_at": None}
+        values |= {"suspension": None, "suspended_at": None, "forbidden_ports": None}
     changed(session, exposure_id, intent=intent.value, **values)
 
 

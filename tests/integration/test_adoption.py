@@ -246,8 +246,9 @@ def test_another_service_that_takes_a_number_is_a_thief_as_always(world: Adoptio
     world.cycle()
     assert world.owner(30022) == ("foreign", "team-b/thief")
     assert wanted.exposure()["status"]["state"] == "NeedsRequester"
+    assert wanted.applied()[0] == "AdoptionChanged"
     wanted.review()
-    world.settle()
+    world.cycle(2)
     assert (world.written(), wanted.state()) == ([], "requested")
 
 

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from service.store.tables.base import METADATA, Name, Time, one_of
@@ -36,6 +38,32 @@ cluster_view = Table(
     Column("seen_at", Time),
     Column("problem", Text),
     Column("change_count", BigInteger, nullable=False),
+    Column("frozen", Text),
+    Column("orphans", Integer, nullable=False, server_default=text("0")),
+    Column("strangers", Integer, nullable=False, server_default=text("0")),
+    Column("withheld", Integer, nullable=False, server_default=text("0")),
+)
+
+
+ledger = Table(
+    "ledger",
+    METADATA,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("id", Uuid, nullable=False),
+    CheckConstraint("one", name="one"),
+)
+
+
+orphan = Table(
+    "orphan",
+    METADATA,
+    Column("cluster", Name, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
+    Column("uid", Text, primary_key=True),
+    Column("namespace", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("exposure_id", Uuid, ForeignKey("exposure.id"), nullable=False),
+    Column("first_seen_at", Time, nullable=False),
+    Column("sightings", Integer, nullable=False),
 )
 
 
