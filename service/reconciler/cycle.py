@@ -63,13 +63,8 @@ class Cycle:
     """One cluster."""
 
     def __init__(self, cluster: str, gateway: Gateway, cache: ClusterCache, edge: Edge, crew: Crew) -> None:
-        self._cluster, self._gateway, self._cache, self._edge, self._crew = (
-            cluster,
-            gateway,
-            cache,
-            edge,
-            crew,
-        )
+        self._cluster, self._gateway, self._cache = cluster, gateway, cache
+        self._edge, self._crew = edge, crew
         batch = Batch(edge.transaction)
         self._executor = Executor(gateway, edge, batch, cache.wrote)
         self._readiness = Readiness(edge, batch)
