@@ -5,12 +5,27 @@ from uuid import UUID
 
 from werkzeug.test import TestResponse
 
+from service.domain.difference import differences
 from service.domain.spec import Document
 from tests.conftest import Clock
 from tests.integration.approval_world import ApprovalWorld
 from tests.postgres import Database
 
 ADDRESS = "/v1/clusters/dev/adoptions"
+PORTS = (30021, 30022)
+"""The node ports of ``shop()``."""
+
+THE_MARK = {
+    "#/metadata/labels/app.kubernetes.io~1managed-by",
+    *(
+        f"#/metadata/annotations/wharfinger.dev~1{name}"
+        for name in ("exposure-id", "revision", "digest", "create-token", "request-id")
+    ),
+}
+"""Where a Service with our mark differs from one without."""
+
+MOVING = ("managedFields", "resourceVersion")
+"""What every write moves."""
 
 
 def a_wish(**fields: Any) -> Document:
@@ -28,8 +43,8 @@ def a_wish(**fields: Any) -> Document:
 def shop(name: str = "shop", namespace: str = "team-a", **spec: Any) -> Document:
     """Return a Service with two node ports, labels and annotations that somebody makes by hand."""
     ports = [
-        {"name": "http", "port": 80, "targetPort": "http", "nodePort": 30021},
-        {"name": "admin", "port": 8080, "targetPort": 9000, "nodePort": 30022},
+        {"name": "http", "port": 80, "targetPort": "http", "nodePort": PORTS[0]},
+        {"name": "admin", "port": 8080, "targetPort": 9000, "nodePort": PORTS[1]},
     ]
     return {
         "metadata": {
@@ -40,6 +55,16 @@ def shop(name: str = "shop", namespace: str = "team-a", **spec: Any) -> Document
         },
         "spec": {"type": "NodePort", "selector": {"app": "shop"}, "ports": ports} | spec,
     }
+
+
+def changed(before: Document, after: Document) -> set[str]:
+    """Return where two Services differ, but for what every write moves."""
+
+    def still(service: Document) -> Document:
+        metadata = {name: value for name, value in service["metadata"].items() if name not in MOVING}
+        return {**service, "metadata": metadata}
+
+    return {change["pointer"] for change in differences(still(before), still(after))}
 
 
 class Adopting:
