@@ -6,7 +6,7 @@ The way down forgets adoptions; a number that came by one is told of as one whos
 from alembic import op
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -57,7 +57,9 @@ CHANGES = (
     ALTER TABLE port_history
         DROP CONSTRAINT port_history_ending_check,
         ADD CONSTRAINT port_history_ending_check
-            CHECK (ending IN ('released', 'dropped', 'lost', 'reassigned', 'unused', 'gone', 'adopted'))
+            CHECK (ending IN (
+                'released', 'dropped', 'lost', 'reassigned', 'unused', 'gone', 'abandoned', 'adopted'
+            ))
     """,
 )
 
@@ -73,7 +75,7 @@ BACK = (
     ALTER TABLE port_history
         DROP CONSTRAINT port_history_ending_check,
         ADD CONSTRAINT port_history_ending_check
-            CHECK (ending IN ('released', 'dropped', 'lost', 'reassigned', 'unused', 'gone'))
+            CHECK (ending IN ('released', 'dropped', 'lost', 'reassigned', 'unused', 'gone', 'abandoned'))
     """,
     "ALTER TABLE exposure_sync DROP COLUMN adopts_uid",
     "DROP TABLE adoption",

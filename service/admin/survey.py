@@ -129,7 +129,7 @@ def survey(name: str) -> None:
             raise NotFound(f"There is no cluster {name}. wharfinger cluster list shows those that there are.")
         claims = port_map.claimed(session, name, now())
         owners = wishes.owners(session, name)
-    with cluster_gateway(settings, cluster.context) as gateway:
+    with cluster_gateway(settings, cluster) as gateway:
         services = gateway.list(Kind.SERVICES).items
     rows = survey_rows(services, claims, owners, cluster.pool)
     for line in table(rows):

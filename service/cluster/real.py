@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.config import ConfigException, load_kube_config
+from kubernetes.config.incluster_config import InClusterConfigLoader
 from urllib3.exceptions import HTTPError
 
 from service.cluster.answers import change_of, classify, read_json
@@ -33,6 +34,9 @@ SERVER_SECONDS = 3
 """When the apiserver itself gives up (504), so that it rarely finishes a write we have left; default 34."""
 SILENCE_SECONDS = 70.0
 """Bookmarks come about every 60 s: a watch that is silent for longer has nobody at its other end."""
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes puts the token of a Pod, and the authority of its cluster."""
 
 _SERVICES = "/api/v1/namespaces/{namespace}/services"
 _SERVICE = "/api/v1/namespaces/{namespace}/services/{name}"
@@ -193,7 +197,10 @@ def _first_line(error: Exception) -> str:
 
 
 def open_gateway(
-    kubeconfig: Path | None, context: str | None, silence_seconds: float = SILENCE_SECONDS
+    kubeconfig: Path | None,
+    context: str | None,
+    silence_seconds: float = SILENCE_SECONDS,
+    account: Path = SERVICE_ACCOUNT,
 ) -> KubernetesGateway:
     """Return the gateway to the cluster that a kubeconfig names; nothing is sent yet.
 
@@ -201,6 +208,7 @@ def open_gateway(
         kubeconfig: None: the credentials that Kubernetes gives to a Pod.
         context: None: the file's current one.
         silence_seconds: after which a watch counts as broken.
+        account: the folder of a Pod's credentials.
 
     Raises:
         ClusterAway: the file, the context or the credentials are not there or cannot be read.
@@ -208,7 +216,9 @@ def open_gateway(
     configuration = Configuration()
     try:
         if kubeconfig is None:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            if context is not None:  # the Pod's own cluster may well be another one
+                raise ConfigException("a context was named, and no kubeconfig: set WHARFINGER_KUBECONFIG")
+            InClusterConfigLoader(account / "token", account / "ca.crt").load_and_set(configuration)  # type: ignore[no-untyped-call]
         else:
             if not kubeconfig.is_file():
                 raise ConfigException("there is no such file")

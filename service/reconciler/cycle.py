@@ -24,6 +24,7 @@ from service.reconciler.crew import Crew
 from service.reconciler.desire import desired_of
 from service.reconciler.edge import Edge
 from service.reconciler.execute import Executor
+from service.reconciler.leases import Lease
 from service.reconciler.lost import lacking, recover, thieves_of
 from service.reconciler.readiness import Readiness, Seen
 from service.reconciler.strangers import Strangers
@@ -62,14 +63,15 @@ class Task:
 class Cycle:
     """One cluster."""
 
-    def __init__(self, cluster: str, gateway: Gateway, cache: ClusterCache, edge: Edge, crew: Crew) -> None:
-        self._cluster, self._gateway, self._cache = cluster, gateway, cache
+    def __init__(self, lease: Lease, gateway: Gateway, cache: ClusterCache, edge: Edge, crew: Crew) -> None:
+        self._lease, self._cluster = lease, lease.cluster
+        self._gateway, self._cache = gateway, cache
         self._edge, self._crew = edge, crew
         batch = Batch(edge.transaction)
         self._executor = Executor(gateway, edge, batch, cache.wrote)
         self._readiness = Readiness(edge, batch)
-        self._strangers = Strangers(cluster, gateway, edge)
-        self._view = View(cluster, edge)
+        self._strangers = Strangers(self._cluster, gateway, edge)
+        self._view = View(self._cluster, edge)
         self._backlog: dict[Ref, None] = {}
         self._again: deque[Ref] = deque()
         self._sweep_at = edge.monotonic()
@@ -176,6 +178,7 @@ class Cycle:
                 return
             for action in task.actions:
                 assert task.want is not None
+                self._lease.check()
                 self._executor.execute(action, task.want, have)
             if task.seen is not None:
                 self._readiness.record(task.record, task.seen)

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from service.domain.exposure import Allocation, ExposureRecord
 from service.domain.plan import NODE_PORT_TAKEN, POOL_EXHAUSTED, Owner, Ref
 from service.domain.spec import Document
-from service.store import exposures
 from service.store import tables as t
+from service.store.records import joined
 from service.store.rows import exposure_of
 
 DUE = text("""
@@ -138,5 +138,5 @@ def of_refs(session: Session, cluster: str, refs: Iterable[Ref]) -> dict[Ref, Ex
     """Return the exposures that have these keys now."""
     keys = [(ref.namespace, ref.name) for ref in refs]
     rows = session.execute(OF_REFS, {"cluster": cluster, "refs": keys})
-    records = exposures.joined(session, [exposure_of(row) for row in rows])
+    records = joined(session, [exposure_of(row) for row in rows])
     return {Ref(r.exposure.metadata.namespace, r.exposure.metadata.name): r for r in records}

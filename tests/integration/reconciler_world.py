@@ -23,6 +23,7 @@ from service.reconciler.cache import KEPT, ClusterCache
 from service.reconciler.crew import Crew
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
+from service.reconciler.leases import Lease, LeasedGateway
 from service.store import exposures, ports
 from tests.conftest import Clock
 from tests.fakes import Document, FakeCluster
@@ -139,13 +140,22 @@ class Inline(futures.Executor):
         return done
 
 
+def endless_lease(cluster: str = "dev") -> Lease:
+    """Return a lease that nobody has to renew."""
+    lease = Lease(cluster, "a test", lambda: 0.0)
+    lease.renewed(float("inf"))
+    return lease
+
+
 class Looker:
     """A worker without threads: each look begins with fresh lists, unless its watches are said to be late."""
 
-    def __init__(self, cluster: FakeCluster, edge: Edge) -> None:
+    def __init__(self, cluster: FakeCluster, edge: Edge, lease: Lease | None = None) -> None:
+        lease = lease or endless_lease()
         self._cluster, self.edge = cluster, edge
         self.cache = ClusterCache("dev")
-        self._cycle = Cycle("dev", cluster, self.cache, edge, Crew(Inline(), lambda: None))
+        crew = Crew(Inline(), lambda: None)
+        self._cycle = Cycle(lease, LeasedGateway(cluster, lease), self.cache, edge, crew)
 
     def look(self, listing: bool = True) -> int:
         """Look once; return for how many keys something was done."""

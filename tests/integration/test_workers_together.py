@@ -111,7 +111,7 @@ def test_several_workers_in_a_storm_keep_one_service_for_each_exposure_and_leave
     for story in storm.deleted:
         eventually(lambda story=story: story.status()["state"] == "Ended")  # type: ignore[misc]
     for story in storm.stories:
-        eventually(is_live(story))
+        eventually(lambda story=story: is_live(story)() and not brisk.world.is_gone(story))  # type: ignore[misc]
         record = brisk.world.record(story)
         assert [revision.decision.value for revision in record.revisions] == ["live"]
         assert record.sync.uid == brisk.world.service(story)["metadata"]["uid"]
