@@ -101,10 +101,14 @@ class Adopting:
         found = next(c for c in self.exposure()["status"]["conditions"] if c["type"] == "Applied")
         return found["reason"], found["message"]
 
-    def events(self) -> dict[str, Document]:
-        """Return the data of its events by their kinds."""
+    def events(self) -> list[tuple[str, Document]]:
+        """Return kind and data of its events, oldest first."""
         page = self.world.api.ann.get(f"{self.exposure_at}/events?page_size=200").json
-        return {event["kind"]: event["data"] for event in page["items"]}
+        return [(event["kind"], event["data"]) for event in page["items"]]
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of its events, oldest first."""
+        return [kind for kind, _ in self.events()]
 
     def review(self, verdict: str = "approve") -> "Adopting":
         """Let the platform decide what it reads."""

@@ -2,9 +2,10 @@
 
 import pytest
 
+from service.domain.errors import ClusterAway
 from service.domain.manifest import Mark
 from tests.conftest import Clock
-from tests.integration.adoption_world import PORTS, THE_MARK, AdoptionWorld, changed, shop
+from tests.integration.adoption_world import ADDRESS, PORTS, THE_MARK, AdoptionWorld, changed, shop
 from tests.postgres import Database
 
 
@@ -64,8 +65,8 @@ def test_what_is_adopted_is_live_and_its_event_shows_the_mark_alone(world: Adopt
     status = wanted.exposure()["status"]
     assert (status["live"]["revision"], status["observed_generation"]) == (1, 1)
     assert wanted.applied()[0] == "InSync"
-    events = wanted.events()
-    assert list(events) == ["requested", "adoption-requested", "approved", "adopted", "live"]
+    assert wanted.kinds() == ["requested", "adoption-requested", "approved", "adopted", "live"]
+    events = dict(wanted.events())
     assert events["adopted"]["uid"] == wanted.read()["uid"]
     places = {change["pointer"].split("/")[-1] for change in events["adopted"]["changes"]}
     assert all(place.startswith(("wharfinger.dev~1", "app.kubernetes.io~1managed-by")) for place in places)
@@ -120,7 +121,7 @@ def test_a_policy_that_approves_by_itself_approves_an_adoption_too(world: Adopti
     world.make()
     wanted = world.asked()
     assert (wanted.state(), world.written()) == ("adopted", ["replace"])
-    assert "automatic" in wanted.events()["approved"]
+    assert "automatic" in dict(wanted.events())["approved"]
 
 
 def test_a_mark_whose_answer_was_lost_is_confirmed_by_the_next_look(world: AdoptionWorld) -> None:
@@ -131,7 +132,7 @@ def test_a_mark_whose_answer_was_lost_is_confirmed_by_the_next_look(world: Adopt
     world.clock.advance(seconds=5)
     world.settle()
     assert (wanted.state(), world.written()) == ("adopted", ["replace"])
-    assert len(wanted.events()["adopted"]["changes"]) == 6
+    assert len(dict(wanted.events())["adopted"]["changes"]) == 6
 
 
 def test_a_request_waits_while_its_cluster_is_away_and_says_so(world: AdoptionWorld) -> None:
@@ -144,3 +145,30 @@ def test_a_request_waits_while_its_cluster_is_away_and_says_so(world: AdoptionWo
     world.cluster.away = False
     world.cycle()
     assert world.api.ann.get(wanted.headers["Location"]).json["state"] == "requested"
+
+
+def test_what_another_worker_decides_meanwhile_is_not_decided_twice(world: AdoptionWorld) -> None:
+    world.make()
+    wanted = world.wish()
+    world.cluster.before_next("service", world.cycle)
+    world.cycle()
+    shown = world.api.ann.get(wanted.headers["Location"]).json
+    assert (shown["state"], shown["faults"]) == ("requested", [])
+    assert len(world.api.ann.get("/v1/exposures").json["items"]) == 1
+
+
+def test_a_fault_with_one_request_is_never_anothers(world: AdoptionWorld) -> None:
+    for name in ("away", "fault", "good"):
+        world.cluster.add_service(shop(name, type="ClusterIP", ports=[{"port": 80}]))
+        world.wish(name=name)
+        world.clock.advance(seconds=1)
+    world.cluster.refuse_next("service", ClusterAway("no answer"))
+    world.cluster.refuse_next("service", RuntimeError("a fault of ours"))
+    world.cycle()
+    shown = world.api.ann.get(ADDRESS).json["items"]
+    assert {item["name"]: item["state"] for item in shown} == {
+        "away": "waiting",
+        "fault": "refused",
+        "good": "requested",
+    }
+    assert [fault["code"] for item in shown for fault in item["faults"]] == ["internal"]

@@ -11,6 +11,11 @@ from tests.integration.adoption_world import PORTS, AdoptionWorld, changed, shop
 from tests.integration.reconciler_world import node_port_thief
 from tests.postgres import Database
 
+NO_NODE_PORTS: Document = {
+    "name": "no-node-ports",
+    "deny": [{"expression": 'object.spec.type == "NodePort"', "message": "Not here."}],
+}
+
 
 @pytest.fixture
 def world(database: Database, clock: Clock) -> AdoptionWorld:
@@ -37,7 +42,9 @@ def test_another_service_that_takes_a_number_is_a_thief_as_always(world: Adoptio
     assert (world.written(), wanted.state()) == ([], "requested")
 
 
-@pytest.mark.parametrize("how", ["rejected", "withdrawn", "deleted", "expired", "invalidated"])
+@pytest.mark.parametrize(
+    "how", ["rejected", "withdrawn", "deleted", "expired", "invalidated", "forbidden when approved"]
+)
 def test_what_comes_to_nothing_leaves_service_and_numbers_as_they_were(
     world: AdoptionWorld, how: str
 ) -> None:
@@ -53,11 +60,14 @@ def test_what_comes_to_nothing_leaves_service_and_numbers_as_they_were(
     elif how == "expired":
         world.clock.advance(days=15)
         world.tick()
-    else:
-        rule = {"expression": 'object.spec.type == "NodePort"', "message": "Not here."}
-        world.rules({"name": "no-node-ports", "deny": [rule]})
+    elif how == "invalidated":
+        world.rules(NO_NODE_PORTS)
         world.clock.advance(hours=2)
         world.tick()
+    else:
+        wanted.review()
+        world.rules(NO_NODE_PORTS)
+        world.cycle()
     assert (wanted.state(), wanted.service(), world.written()) == ("ended", before, [])
     assert world.owners(*PORTS) == [("foreign", None, None)] * 2
     world.settle()
@@ -144,6 +154,7 @@ def test_the_approval_of_one_service_takes_over_no_other(
         world.clock.advance(minutes=10)
         world.cycle()
     reason, message = wanted.applied()
+    assert len([kind for kind in wanted.kinds() if kind in ("apply-failed", "port-lost")]) == 1
     assert (reason, words in message, world.written()) == ("AdoptionChanged", True, [])
     assert wanted.exposure()["status"]["state"] == "NeedsRequester"
     world.by("ann").delete(wanted.exposure_at, If_Match="*")
