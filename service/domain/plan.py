@@ -122,13 +122,9 @@ class Desired:
         )
 
     def owns(self, observed: "Observed") -> bool:
-        """Return whether a Service is ours.
-
-        What is to be adopted is ours once our mark is seen on it, and never ours to delete before that is
-        written down.
-        """
+        """Return whether a Service is ours; what is to be adopted is so once our mark is seen on it."""
         if self.adopts_uid is not None:
-            return self.manifest is not None and self.has_marked(observed)
+            return self.has_marked(observed)
         return Owner(self.exposure_id, self.uid, self.create_tokens).owns(observed)
 
     def has_marked(self, observed: "Observed") -> bool:

@@ -6,7 +6,9 @@ from uuid import UUID
 from werkzeug.test import TestResponse
 
 from service.domain.difference import differences
+from service.domain.exposure import ExposureRecord
 from service.domain.spec import Document
+from service.store import exposures
 from tests.conftest import Clock
 from tests.integration.approval_world import ApprovalWorld
 from tests.postgres import Database
@@ -95,6 +97,19 @@ class Adopting:
     def exposure(self) -> Document:
         """Return that exposure."""
         return dict(self.world.api.ann.get(self.exposure_at).json)
+
+    def record(self) -> ExposureRecord:
+        """Return what the ledger knows of it."""
+        with self.world.transaction() as session:
+            record = exposures.get(session, UUID(self.read()["exposure_id"]))
+        assert record is not None
+        return record
+
+    def delete(self) -> "Adopting":
+        """Take the exposure back."""
+        answer = self.world.api.ann.delete(self.exposure_at, If_Match="*")
+        assert answer.status_code == 202, answer.text
+        return self
 
     def applied(self) -> tuple[str, str]:
         """Return reason and message of its condition Applied."""

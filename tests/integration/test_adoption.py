@@ -109,6 +109,7 @@ def test_a_load_balancer_is_adopted_with_its_hidden_numbers(world: AdoptionWorld
     assert wanted.service()["spec"]["healthCheckNodePort"] == 30025
     assert [owner[:2] for owner in world.owners(*PORTS, 30025)] == [("bound", "team-a")] * 3
     assert wanted.exposure()["spec"]["load_balancer"]["source_ranges"] == ["10.0.0.0/8"]
+    assert wanted.record().revisions[0].allocation.asked() == {*PORTS, 30025}
 
 
 def test_a_service_without_node_ports_is_adopted_too(world: AdoptionWorld) -> None:
@@ -130,6 +131,8 @@ def test_a_mark_whose_answer_was_lost_is_confirmed_by_the_next_look(world: Adopt
     world.cycle()
     assert wanted.state() == "requested"
     world.clock.advance(seconds=5)
+    world.looker.look(listing=False)  # what is known is from before the write
+    assert (wanted.applied()[0], world.written()) == ("ClusterAway", ["replace"])
     world.settle()
     assert (wanted.state(), world.written()) == ("adopted", ["replace"])
     assert len(dict(wanted.events())["adopted"]["changes"]) == 6

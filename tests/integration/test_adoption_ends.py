@@ -134,6 +134,11 @@ def dying(world: AdoptionWorld) -> None:
     world.cluster.remove("team-a", "shop")
 
 
+def owned(world: AdoptionWorld) -> None:
+    owner = {"kind": "Shop", "name": "main", "uid": "u"}
+    world.cluster.hand_edit("team-a", "shop", lambda s: s["metadata"].update(ownerReferences=[owner]))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -142,6 +147,7 @@ def dying(world: AdoptionWorld) -> None:
         (gone, "is gone"),
         (edited, "spec.selector changed"),
         (dying, "is being deleted"),
+        (owned, "/metadata/ownerReferences changed"),
     ],
 )
 def test_the_approval_of_one_service_takes_over_no_other(
@@ -157,7 +163,7 @@ def test_the_approval_of_one_service_takes_over_no_other(
     assert len([kind for kind in wanted.kinds() if kind in ("apply-failed", "port-lost")]) == 1
     assert (reason, words in message, world.written()) == ("AdoptionChanged", True, [])
     assert wanted.exposure()["status"]["state"] == "NeedsRequester"
-    world.by("ann").delete(wanted.exposure_at, If_Match="*")
+    wanted.delete()
     world.settle()
     assert (wanted.state(), world.written()) == ("ended", [])
     assert wanted.exposure()["status"]["state"] == "Ended"
@@ -190,15 +196,17 @@ def test_a_change_between_the_last_read_and_the_mark_is_not_taken_over(world: Ad
 # Answers that get lost.
 
 
-def test_a_mark_that_was_never_confirmed_is_taken_off_again_when_the_adoption_ends(
-    world: AdoptionWorld,
-) -> None:
+@pytest.mark.parametrize("how", ["its answer was lost", "it was taken back meanwhile"])
+def test_a_mark_that_was_never_confirmed_is_taken_off_again(world: AdoptionWorld, how: str) -> None:
     before = world.make()
     wanted = world.asked().review()
-    world.cluster.lose_answer_of("replace")
+    if how == "its answer was lost":
+        world.cluster.lose_answer_of("replace")
+    else:
+        world.cluster.before_next("replace", wanted.delete)
     world.cycle()
     assert Mark.of(wanted.service()) is not None
-    world.by("ann").delete(wanted.exposure_at, If_Match="*")
+    wanted.delete()
     for _ in range(3):
         world.cycle()
         world.clock.advance(seconds=20)
@@ -206,3 +214,28 @@ def test_a_mark_that_was_never_confirmed_is_taken_off_again_when_the_adoption_en
     assert (wanted.state(), world.written()) == ("ended", ["replace", "replace"])
     assert world.owners(*PORTS) == [("foreign", None, None)] * 2
     assert wanted.exposure()["status"]["state"] == "Ended"
+
+
+def test_what_a_webhook_changed_with_the_mark_is_not_adopted_and_never_deleted(world: AdoptionWorld) -> None:
+    wanted = world.pending().review()
+    world.cluster.mutate_writes(lambda s: s["spec"].update(selector={"app": "webhook"}))
+    world.cycle()
+    assert (wanted.applied()[0], wanted.state()) == ("ChangedByCluster", "requested")
+    world.cluster.mutate_writes(None)
+    wanted.delete()
+    for _ in range(3):
+        world.cycle()
+        world.clock.advance(seconds=20)
+    assert (wanted.state(), world.written()) == ("ended", ["replace", "replace"])
+    assert Mark.of(wanted.service()) is None
+
+
+def test_an_end_after_a_failure_of_ours_frees_no_number(world: AdoptionWorld) -> None:
+    wanted = world.pending().review()
+    world.tamper("UPDATE revision SET manifest = jsonb_set(manifest, '{spec,selector,app}', '\"evil\"')")
+    world.cycle()
+    assert (wanted.applied()[0], world.written()) == ("DigestMismatch", [])
+    wanted.delete()
+    assert [owner[:2] for owner in world.owners(*PORTS)] == [("held", "team-a")] * 2
+    world.cycle()
+    assert world.owners(*PORTS) == [("foreign", None, None)] * 2
