@@ -52,6 +52,11 @@ def test_a_mark_elsewhere_is_no_mark(have: Observed) -> None:
     assert planned(a_wish(create_tokens=(TOKEN,)), have) == (Adopt, "adopted")
 
 
+def test_a_copy_with_our_mark_is_nobody_that_we_own() -> None:
+    want = a_wish(create_tokens=(TOKEN,))
+    assert (want.owns(marked()), want.owns(marked(uid="another"))) == (True, False)
+
+
 def test_another_exposures_mark_is_not_ours() -> None:
     other = make_desired(exposure_id=type(EXPOSURE_ID)(int=8))
     assert planned(a_wish(create_tokens=(TOKEN,)), marked(other)) == (Adopt, "adopted")
