@@ -19,6 +19,7 @@ from service.cluster.gateway import Gateway
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
 from service.domain.plan import Action, Desired, Observed, Ref, plan
+from service.reconciler.adoption import adopt_waiting
 from service.reconciler.batch import Batch
 from service.reconciler.breaker import Breaker
 from service.reconciler.cache import ClusterCache, Look
@@ -106,6 +107,7 @@ class Cycle:
             log.warning("cluster cannot be read", extra={"cluster": self._cluster, "answer": str(error)})
             self._view.is_unreadable(str(error))
             return 0
+        adopt_waiting(self._cluster, self._breaker, self._edge)
         self._gather()
         begun = 0
         while not self._breaker.is_open() and (refs := self._next_lot()):

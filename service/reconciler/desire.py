@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, Revision
+from service.domain.exposure import Decision, ExposureRecord, Intent, Revision
 from service.domain.lifetime import held_back, is_unreviewed, reviewed_until
 from service.domain.manifest import with_ports
 from service.domain.plan import Desired, Owner, Ref
@@ -52,8 +52,9 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
         tried_aim=sync.aim,
         next_attempt_at=sync.next_attempt_at,
         failure=sync.reason,
-        asked_ports=frozenset(p.number for p in revision.allocation.ports if p.origin is PortOrigin.ASKED),
+        asked_ports=revision.allocation.asked(),
         request_id=revision.request_id,
+        adopts_uid=sync.adopts_uid,
     )
 
 
