@@ -12,7 +12,7 @@ from service.domain.exposure import SyncState
 from service.domain.manifest import with_ports
 from service.domain.plan import Desired, Ref, plan
 from service.reconciler.cache import Look
-from service.reconciler.observe import ingress, ready_endpoints
+from service.reconciler.readiness import Seen, see
 from service.store.wishes import Settled
 
 
@@ -23,10 +23,11 @@ def differing(settled: Sequence[Settled], look: Look, now: datetime) -> set[Ref]
 
 
 def _has_news(settled: Settled, look: Look) -> bool:
-    """Return whether its endpoints or its balancer's addresses are others than was written down."""
+    """Return whether clients find it otherwise than was written down."""
     service = look.services[settled.ref]
-    ready = ready_endpoints(service, look.slices.get(settled.ref, ()))
-    return (ready, list(ingress(service))) != (settled.ready_endpoints, list(settled.ingress))
+    seen = see(service, settled.manifest, look.slices.get(settled.ref, ()))
+    known = Seen(service.uid, settled.ready_endpoints, tuple(settled.ingress), settled.target_ports)
+    return seen != known
 
 
 def _desired(settled: Settled) -> Desired:

@@ -3,7 +3,7 @@
 A tick asks for what is due, whatever the number of exposures that are in sync; a sweep reads a row for each.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,8 +40,8 @@ DUE = text("""
 
 SETTLED = text("""
     SELECT e.id, e.namespace, e.name, e.intent = 'present' AS is_present, s.state, s.revision, s.uid,
-        s.create_tokens, s.aim, s.reason, s.ready_endpoints, s.ingress, live.number, live.digest,
-        live.manifest, live.allocation, live.request_id, coalesce(own.ports, '{}') AS ports,
+        s.create_tokens, s.aim, s.reason, s.ready_endpoints, s.ingress, s.target_ports, live.number,
+        live.digest, live.manifest, live.allocation, live.request_id, coalesce(own.ports, '{}') AS ports,
         EXISTS (
             SELECT FROM revision WHERE exposure_id = e.id AND decision IN ('pending', 'approved')
         ) AS is_open
@@ -72,6 +72,7 @@ class Settled:
     create_tokens: tuple[str, ...]
     ready_endpoints: int
     ingress: Sequence[Document]
+    target_ports: Mapping[str, Sequence[int]]
 
 
 def due(session: Session, cluster: str, now: datetime) -> list[Ref]:
@@ -111,6 +112,7 @@ def _settled_of(row: Row[Any]) -> Settled | None:
         create_tokens=tuple(row.create_tokens),
         ready_endpoints=row.ready_endpoints,
         ingress=row.ingress,
+        target_ports=row.target_ports,
     )
 
 

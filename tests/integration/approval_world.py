@@ -180,8 +180,11 @@ class Case:
 
     def kinds(self) -> list[str]:
         """Return the kind of each event."""
-        found = self.world.by("ann").get(f"{self.at}/events?page_size=200").json["items"]
-        return [event["kind"] for event in found]
+        return [event["kind"] for event in self.events()]
+
+    def events(self) -> list[Document]:
+        """Return what happened, oldest first."""
+        return list(self.world.by("ann").get(f"{self.at}/events?page_size=200").json["items"])
 
     def in_cluster(self) -> bool:
         """Return whether the cluster has its Service."""

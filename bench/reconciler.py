@@ -1,0 +1,286 @@
+"""The worker beside bare calls: approved to visible, drift to healed, a full pool, a sweep over ten thousand.
+
+Each figure is a ratio to what the same thing costs without Wharfinger, in the same run and in turns, for a
+machine's speed changes. The worker is a process as in production, PostgreSQL syncs, the kube-apiserver is
+real (its etcd does not sync). Who sees a Service is a watch of our own.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+
+from bench import _cpu
+from bench._harbour import NAMESPACE, SERVICES, Document, Harbour, Seen, harbour
+from devcluster.control_plane import ControlPlane
+from service.cluster.gateway import Kind
+from service.cluster.real import KubernetesGateway, open_gateway
+from service.domain.manifest import EXPOSURE_ID
+from service.domain.ports import Pool
+from service.reconciler.cache import KEPT
+from service.reconciler.crew import THREADS, Crew
+from service.reconciler.cycle import Cycle
+from service.reconciler.edge import Edge
+from service.reconciler.leases import Lease
+from service.store import identities
+from service.wiring import build_judge, now
+
+ROUNDS = 120
+POOL_SIZE = 2768
+MANY = 10_000
+SELECTOR = {"app": "b"}
+
+
+def main() -> None:
+    """Measure, and print each figure with its goal."""
+    bare = bare_pool()
+    for measure in (singles, pool, many):
+        with (
+            tempfile.TemporaryDirectory() as home,
+            ControlPlane() as cluster,
+            closing(opened(cluster)) as gateway,
+            harbour(Path(home), cluster) as here,
+        ):
+            measure(here, gateway, bare)
+
+
+def opened(cluster: ControlPlane) -> KubernetesGateway:
+    """Return the gateway of the worker's own user."""
+    return open_gateway(cluster.kubeconfig("worker"), None)
+
+
+def singles(here: Harbour, *_: object) -> None:
+    """One Service at a time: made after its approval, put right after a hand's edit."""
+    seen = Seen(here.admin)
+    made, healed, bare_made, bare_put = [], [], [], []
+    with here.worker():
+        warm_up(here, seen)
+        for number in range(ROUNDS):
+            name = f"s-{number}"
+            exposure = here.request(name)
+            here.approve(exposure)
+            begun = time.perf_counter()
+            made.append(seen.wait(name, is_there) - begun)
+            begun = time.perf_counter()
+            here.admin.request("POST", SERVICES, bare_service(f"bare-{number}"))
+            bare_made.append(seen.wait(f"bare-{number}", is_there) - begun)
+        for number in range(ROUNDS):
+            edit(here, f"s-{number}", "by-hand")
+            begun = time.perf_counter()
+            healed.append(seen.wait(f"s-{number}", lambda s: s["spec"]["selector"] == SELECTOR) - begun)
+            begun = time.perf_counter()
+            edit(here, f"bare-{number}", "edited")
+            bare_put.append(seen.wait(f"bare-{number}", is_edited) - begun)
+    compare("approved to visible, a bare create", made, bare_made, 3, 10)
+    compare("drift to healed, a bare GET and PUT", healed, bare_put, 4, 20)
+
+
+def warm_up(here: Harbour, seen: Seen) -> None:
+    """Let every path be taken once."""
+    for number in range(10):
+        here.approve(here.request(f"warm-{number}"))
+        seen.wait(f"warm-{number}", is_there)
+        edit(here, f"warm-{number}", "by-hand")
+        seen.wait(f"warm-{number}", lambda service: service["spec"]["selector"] == SELECTOR)
+
+
+def edit(here: Harbour, name: str, app: str) -> None:
+    """Change a Service by hand."""
+    service = here.admin.request("GET", f"{SERVICES}/{name}")
+    service["spec"]["selector"] = {"app": app}
+    here.admin.request("PUT", f"{SERVICES}/{name}", service)
+
+
+def is_there(_: Document) -> bool:
+    """Return that it is."""
+    return True
+
+
+def is_edited(service: Document) -> bool:
+    """Return whether a bare Service is seen as it was edited."""
+    found: bool = service["spec"]["selector"] == {"app": "edited"}
+    return found
+
+
+def bare_service(name: str, **spec: object) -> Document:
+    """Return a NodePort Service that nobody manages."""
+    ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": NAMESPACE, "name": name},
+        "spec": {"type": "NodePort", "selector": SELECTOR, "ports": ports, **spec},
+    }
+
+
+def compare(what: str, ours: Sequence[float], bare: Sequence[float], most50: float, most99: float) -> None:
+    """Print the medians and the 99th percentiles of both."""
+    for percent, most in ((50, most50), (99, most99)):
+        mine, theirs = (percentile(times, percent) * 1000 for times in (ours, bare))
+        print(
+            f"{what:36} p{percent} {mine:7.1f} ms {theirs:7.1f} ms {mine / theirs:6.2f} x, at most {most:g}"
+        )
+
+
+def percentile(times: Sequence[float], percent: int) -> float:
+    """Return a percentile of some times."""
+    return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
+
+
+def bare_pool() -> float:
+    """Return how many Services a second a bare loop makes of a whole pool."""
+    with ControlPlane() as cluster, closing(opened(cluster)) as gateway:
+        cluster.add_namespace(NAMESPACE)
+        seen = Seen(cluster.client("admin"))
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(lambda n: gateway.create(bare_service(f"loop-{n}")), range(POOL_SIZE)))
+        return rate(wait_for_all(seen))
+
+
+def pool(here: Harbour, _: KubernetesGateway, bare: float) -> None:
+    """Every node port of a pool at once, beside a bare loop of as many threads."""
+    seen = Seen(here.admin)
+    for number in range(POOL_SIZE):
+        here.approve(here.request(f"p-{number}"))
+    pids = here.cluster.pids
+    with here.worker() as worker:
+        watched = {"worker": worker.pid, "apiserver": pids["kube-apiserver"], "etcd": pids["etcd"]}
+        watched["postgres"] = postmaster(here.home)
+        while seen.count() < 10:
+            time.sleep(0.01)
+        before = {name: _cpu.seconds([pid]) for name, pid in watched.items()}
+        ours = rate(wait_for_all(seen))
+        used = {name: _cpu.seconds([pid]) - before[name] for name, pid in watched.items()}
+    print(
+        f"a full pool of {POOL_SIZE}: {ours:5.0f} /s, a bare loop of {THREADS} threads {bare:5.0f} /s: "
+        f"{ours / bare:.2f}, at least 0.7"
+    )
+    told = ", ".join(f"{name} {seconds * 1000 / POOL_SIZE:.2f} ms" for name, seconds in used.items())
+    print(f"  processor time for one Service: {told}")
+
+
+def postmaster(home: Path) -> int:
+    """Return the process of PostgreSQL."""
+    return int(next(home.rglob("postmaster.pid")).read_text().splitlines()[0])
+
+
+def wait_for_all(seen: Seen) -> Seen:
+    """Return when the pool is full."""
+    deadline = time.monotonic() + 300
+    while seen.count() < POOL_SIZE:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"Only {seen.count()} of {POOL_SIZE} Services were made.")
+        time.sleep(0.05)
+    return seen
+
+
+def rate(seen: Seen) -> float:
+    """Return how many Services a second were seen to come."""
+    times = seen.times()
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+def many(here: Harbour, gateway: KubernetesGateway, _: float) -> None:
+    """Ten thousand exposures in sync: what a sweep costs beside a list, and what the worker weighs."""
+    seen = Seen(here.admin)
+    template = here.request("template", type="ClusterIP")
+    with here.worker():
+        here.approve(template)
+        seen.wait("template", is_there)
+        time.sleep(1)
+    fill(here, gateway)
+    before = versions(gateway)
+    with here.worker() as worker:
+        here.wait_for_look()
+        time.sleep(10)
+        weight = memory(worker.pid)
+    raws, sweeps = zip(*(swept(here, gateway) for _ in range(3)), strict=True)
+    raw, sweep = statistics.median(raws), statistics.median(sweeps)
+    written = sum(version != before[name] for name, version in versions(gateway).items())
+    print(
+        f"a sweep over {MANY} in sync {sweep:.2f} s, a raw list of their Services {raw:.2f} s: "
+        f"{sweep / raw:.2f} x, at most 3; Services written: {written}"
+    )
+    print(f"the worker with {MANY}: {weight:.0f} MB, at most 350")
+
+
+def fill(here: Harbour, gateway: KubernetesGateway) -> None:
+    """Make so many of the template, in the database and in the cluster."""
+    with here.owner() as connection:
+        for statement in COPIES:
+            connection.execute(text(statement), {"many": MANY})
+        made = text("SELECT name, id::text FROM exposure WHERE name LIKE 'm-%'")
+        ids: dict[str, str] = {row.name: row.id for row in connection.execute(made)}
+    template = here.admin.request("GET", f"{SERVICES}/template")
+    spec = {field: template["spec"][field] for field in ("type", "selector", "ports")}
+
+    def make(name: str) -> tuple[str, str]:
+        metadata = template["metadata"]
+        annotations = metadata["annotations"] | {EXPOSURE_ID: ids[name]}
+        marked = {"labels": metadata["labels"], "annotations": annotations}
+        service = {"metadata": {"namespace": NAMESPACE, "name": name, **marked}, "spec": spec}
+        return ids[name], gateway.create(service)["metadata"]["uid"]
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        known, uids = zip(*threads.map(make, ids), strict=True)
+    with here.owner() as connection:
+        connection.execute(text(KNOWN), {"ids": list(known), "uids": list(uids)})
+
+
+COPIES = (
+    """INSERT INTO exposure SELECT (jsonb_populate_record(e, jsonb_build_object(
+         'id', gen_random_uuid(), 'name', 'm-' || number))).*
+       FROM exposure AS e, generate_series(1, :many) AS number WHERE e.name = 'template'""",
+    """INSERT INTO exposure_sync SELECT (jsonb_populate_record(s, jsonb_build_object('exposure_id', e.id))).*
+       FROM exposure_sync AS s, exposure AS e WHERE e.name LIKE 'm-%'""",
+    """INSERT INTO revision SELECT (jsonb_populate_record(r, jsonb_build_object('exposure_id', e.id,
+         'manifest', jsonb_set(r.manifest, '{metadata,name}', to_jsonb(e.name))))).*
+       FROM revision AS r, exposure AS e WHERE e.name LIKE 'm-%'""",
+)
+KNOWN = """UPDATE exposure_sync AS s SET uid = made.uid
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:uids AS text[])) AS made (id, uid)
+    WHERE s.exposure_id = made.id"""
+
+
+def versions(gateway: KubernetesGateway) -> dict[str, str]:
+    """Return each Service's version: a write would change it."""
+    listed = gateway.list(Kind.SERVICES).items
+    return {s["metadata"]["name"]: s["metadata"]["resourceVersion"] for s in listed}
+
+
+def swept(here: Harbour, gateway: KubernetesGateway) -> tuple[float, float]:
+    """Return how long a raw list of the Services takes, and a sweep of a worker that has just listed."""
+    begun = time.perf_counter()
+    gateway.list(Kind.SERVICES)
+    raw = time.perf_counter() - begun
+    with ThreadPoolExecutor(THREADS) as threads:
+        lease = Lease("dev", "bench", time.monotonic)
+        lease.renewed(time.monotonic() + 3600)
+        edge = Edge(here.transaction, now, time.monotonic, os.urandom, timedelta(hours=24), build_judge())
+        cluster = identities.Cluster("dev", None, Pool.parse(here.cluster.node_port_range))
+        cycle = Cycle(cluster, lease, gateway, edge, Crew(threads, lambda: None))
+        for kind in Kind:
+            cycle.cache.relisted(kind, gateway.list(kind, KEPT.get(kind)))
+        begun = time.perf_counter()
+        handed_out = cycle.run()
+        took = time.perf_counter() - begun
+    if handed_out:
+        raise SystemExit(f"A sweep over what is in sync found something to do for {handed_out} exposures.")
+    return raw, took
+
+
+def memory(pid: int) -> float:
+    """Return how much memory a process has, in MB, at its peak."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
