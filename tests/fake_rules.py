@@ -7,7 +7,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from service.domain.errors import ObjectChanged, WriteRefused
+from service.domain.errors import FieldFixed, ObjectChanged, WriteRefused
 from tests.fake_ports import needs_health_check_port, needs_node_ports
 
 Document = dict[str, Any]
@@ -80,7 +80,7 @@ def carry_over(service: Document, before: Document) -> None:
     both_balance = spec["type"] == old["type"] == "LoadBalancer"
     if both_balance and spec.get("loadBalancerClass") != old.get("loadBalancerClass"):
         name = service["metadata"]["name"]
-        raise WriteRefused(f'Service "{name}" is invalid: spec.loadBalancerClass: may not change once set')
+        raise FieldFixed(f'Service "{name}" is invalid: spec.loadBalancerClass: may not change once set')
     if needs_health_check_port(spec) and needs_health_check_port(old):
         spec.setdefault("healthCheckNodePort", old["healthCheckNodePort"])
 

@@ -4,6 +4,7 @@ It passes tests/contract/test_gateway.py, the same suite as the real gateway. Wh
 answer, refuse a write, let somebody else act in between, and tell what was called.
 """
 
+import itertools
 import threading
 import uuid
 from collections import deque
@@ -14,10 +15,12 @@ from typing import Any, NamedTuple
 
 from service.cluster.gateway import Change, ChangeKind, ServiceList
 from service.domain.errors import (
+    AddressRefused,
     ClusterAway,
+    NamespaceMissing,
+    NamespaceTerminating,
     ObjectExists,
     ObjectMissing,
-    WriteForbidden,
 )
 from tests.fake_endpoints import slice_of_pods, slice_ports
 from tests.fake_ports import NodePorts
@@ -222,9 +225,9 @@ class FakeCluster:
         metadata = service["metadata"]
         key = metadata["namespace"], metadata["name"]
         if key[0] not in self._namespaces:
-            raise ObjectMissing(f'namespaces "{key[0]}" not found')
+            raise NamespaceMissing(f'namespaces "{key[0]}" not found')
         if not self._namespaces[key[0]]:
-            raise WriteForbidden(
+            raise NamespaceTerminating(
                 f'services "{key[1]}" is forbidden: unable to create new content in namespace {key[0]} '
                 "because it is being terminated"
             )
@@ -233,14 +236,29 @@ class FakeCluster:
         validate(service)
         if key in self._services:
             raise ObjectExists(f'services "{key[1]}" already exists')
-        number = 1 + len(self._services) + self._version
-        address = f"10.0.{number // 250 % 250}.{number % 250 + 1}"
+        address = self._address(metadata["name"], service["spec"].get("clusterIP"))
         service["spec"] |= {"clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"]}
         service["spec"].setdefault("ipFamilyPolicy", "SingleStack")
         metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": _timestamp()}
         service["status"] = {"loadBalancer": {}}
         self.node_ports = ports
         return self._store(key, service, manager)
+
+    def _address(self, name: str, stated: str | None) -> str:
+        """Return the stated cluster IP when it can be had, else a free one."""
+        taken = {service["spec"]["clusterIP"] for service in self._services.values()}
+        if stated is None:
+            numbers = itertools.count(1 + len(self._services) + self._version)
+            return next(ip for n in numbers if (ip := f"10.0.{n // 250 % 250}.{n % 250 + 1}") not in taken)
+        problem = "provided IP is already allocated" if stated in taken else None
+        if not stated.startswith("10.0."):
+            problem = "the provided network does not match the current range"
+        if problem is not None:
+            why = f"failed to allocate IP {stated}: {problem}"
+            raise AddressRefused(
+                f'Service "{name}" is invalid: spec.clusterIPs: Invalid value: ["{stated}"]: {why}'
+            )
+        return stated
 
     def _put(self, sent: Document, manager: str) -> Document:
         service = defaulted(sent)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from service.domain.errors import WriteRefused
+from service.domain.errors import FieldFixed
 from service.domain.exposure import Allocation, Metadata, NodePort, PortOrigin
 from service.domain.manifest import Mark, differs, merged, render, with_mark, with_ports
 from service.domain.spec import ExposureType, LoadBalancer, ServicePort, Spec
@@ -228,5 +228,5 @@ def test_a_load_balancer_class_cannot_change_in_place(cluster: Cluster) -> None:
     stored = cluster.gateway.create(wanted)
     stored["spec"]["loadBalancerClass"] = "example.com/other"
 
-    with pytest.raises(WriteRefused, match=r"(?i)loadBalancerClass"):
+    with pytest.raises(FieldFixed, match=r"(?i)loadBalancerClass"):
         cluster.gateway.replace(stored)

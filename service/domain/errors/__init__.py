@@ -24,10 +24,15 @@
     └── ClusterError         what a kube-apiserver answered, seen by the worker only
         ├── ClusterAway      no answer, or 5xx/429: the outcome of a write is unknown
         ├── ListTooOld       a watch cannot go on from there: list again
-        ├── ObjectExists · ObjectChanged · ObjectMissing
+        ├── ObjectExists · ObjectChanged
+        ├── ObjectMissing
+        │   └── NamespaceMissing      nothing can be made there
         ├── PortAllocated    "provided port is already allocated"
         ├── WriteForbidden   RBAC, quota or an admission webhook
+        │   └── NamespaceTerminating  nothing new can be made there
         └── WriteRefused     any other 4xx: sending it again changes nothing
+            ├── FieldFixed            a field that never changes in place
+            └── AddressRefused        a cluster IP that was asked for and cannot be had
 
 Facts are attributes, ``code`` is stable and part of the API's contract. HTTP statuses live in api/problems.py
 alone.
@@ -60,9 +65,13 @@ from service.domain.errors.base import (
     WharfingerError,
 )
 from service.domain.errors.cluster import (
+    AddressRefused,
     ClusterAway,
     ClusterError,
+    FieldFixed,
     ListTooOld,
+    NamespaceMissing,
+    NamespaceTerminating,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -87,6 +96,7 @@ from service.domain.errors.lifecycle import (
 )
 
 __all__ = [
+    "AddressRefused",
     "AlreadyDecided",
     "BadPageToken",
     "Busy",
@@ -98,11 +108,14 @@ __all__ = [
     "Ended",
     "EnvironmentTaken",
     "Fault",
+    "FieldFixed",
     "Forbidden",
     "Invalid",
     "ListTooOld",
     "Malformed",
     "NameTaken",
+    "NamespaceMissing",
+    "NamespaceTerminating",
     "NodePortReserved",
     "NodePortTaken",
     "NotFound",
