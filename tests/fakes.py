@@ -23,6 +23,7 @@ from service.domain.errors import (
     ObjectMissing,
 )
 from tests.fake_endpoints import slice_of_pods, slice_ports
+from tests.fake_managers import written
 from tests.fake_ports import NodePorts
 from tests.fake_rules import Key, carry_over, check_preconditions, defaulted, validate
 from tests.fake_watch import Journal
@@ -304,9 +305,8 @@ class FakeCluster:
         self._journal.tell(ChangeKind.DELETED, service)
 
     def _store(self, key: Key, service: Document, manager: str) -> Document:
-        entry = {"manager": manager, "operation": "Update", "apiVersion": "v1", "time": _timestamp()}
-        others = [e for e in service["metadata"].get("managedFields", ()) if e["manager"] != manager]
-        service["metadata"]["managedFields"] = [*others, entry]
+        entries = written(self._services.get(key), service, manager, _timestamp())
+        service["metadata"]["managedFields"] = entries
         service["metadata"]["resourceVersion"] = self._next_version()
         self._journal.tell(ChangeKind.MODIFIED if key in self._services else ChangeKind.ADDED, service)
         self._services[key] = service

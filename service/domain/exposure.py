@@ -65,7 +65,8 @@ class Exposure:
 
     ``applied_at`` is when the cluster first had it, ``clock_started_at`` when its lifetime began to run.
     ``reminded_until``: every reminder that was due until then is sent. ``violations``: what deny rules say of
-    it now, None: nobody has looked; ``judged_at`` is the policies' epoch then.
+    it now, None: nobody has looked; ``judged_at`` is the policies' epoch then. ``revert_asked_at``: since
+    when the worker is to put drift right that is kept.
     """
 
     id: UUID
@@ -84,6 +85,7 @@ class Exposure:
     next_deadline_at: datetime | None = None
     violations: tuple[Document, ...] | None = None
     judged_at: int = 0
+    revert_asked_at: datetime | None = None
 
 
 class PortOrigin(StrEnum):
@@ -174,7 +176,8 @@ class Sync:
     """What the worker alone knows of an exposure.
 
     ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
-    ``reason`` are about: ``revision N`` or ``removal``.
+    ``reason`` are about: ``revision N`` or ``removal``. ``heals`` in a row, since when, and the last one.
+    ``drift`` is what is kept of it for people: ``reconciler.drift`` writes it, ``domain.drift`` reads it.
     """
 
     state: SyncState = SyncState.NONE
@@ -195,6 +198,10 @@ class Sync:
     sync_count: int = 0
     changed_at: datetime | None = None
     ready_changed_at: datetime | None = None
+    heals: int = 0
+    heals_since: datetime | None = None
+    healed_at: datetime | None = None
+    drift: Document | None = None
 
 
 class Opinion(StrEnum):

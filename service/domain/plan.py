@@ -5,13 +5,14 @@ both sides and never at what happened in between. At most one action per key; wh
 the next look.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from service.domain.exposure import SyncState
-from service.domain.manifest import Mark, differs, with_mark
+from service.domain.manifest import PREFIX, Mark, differs, fixed, with_mark
 from service.domain.spec import Document
 
 FOREIGN_OWNER = "ForeignOwner"
@@ -22,6 +23,42 @@ NODE_PORT_TAKEN, POOL_EXHAUSTED = "NodePortTaken", "PoolExhausted"
 
 TERMINATING = "Terminating"
 """The reason of a failure: somebody's finalizers keep a Service that is being deleted."""
+
+
+FIGHT = "Fight"
+"""The reason of what is put right again and again: somebody undoes it."""
+
+NEEDS_REPLACE = "NeedsReplace"
+"""The reason of a failure: a field that never changes in place, and no approval to make the Service anew."""
+
+DRY_RUN, UPSERT_ONLY = "DryRun", "UpsertOnly"
+"""The reasons of what a cluster's mode holds back."""
+
+
+class Mode(StrEnum):
+    """How far the worker may go in a cluster."""
+
+    DRY_RUN = "dry-run"
+    UPSERT_ONLY = "upsert-only"
+    SYNC = "sync"
+
+
+class DriftMode(StrEnum):
+    """What becomes of drift in a cluster."""
+
+    HEAL = "heal"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the platform has set for one cluster."""
+
+    mode: Mode = Mode.SYNC
+    drift: DriftMode = DriftMode.HEAL
+
+
+USUAL = Rules()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,7 +78,10 @@ class Desired:
 
     ``manifest`` is complete but for the mark; None: nothing is to be there, for ever, or for now when it
     ``is_suspended``. ``next_attempt_at`` and ``failure`` (its reason) hold for ``tried_aim`` alone: a new aim
-    never waits for the failures of an old one.
+    never waits for the failures of an old one. ``fixed``: the paths that differ from what is live and that
+    only delete and create changes, for which the revision has to say ``replaces``. ``noticed`` is the version
+    of the Service whose drift people know of, ``reverts`` whether they want that put right, ``calm_from``
+    when a fight is over unless it goes on.
     """
 
     exposure_id: UUID
@@ -59,6 +99,13 @@ class Desired:
     asked_ports: frozenset[int] = frozenset()
     is_suspended: bool = False
     request_id: str = ""
+    message: str | None = None
+    cluster_ip: str | None = None
+    replaces: bool = False
+    fixed: tuple[str, ...] = ()
+    noticed: str | None = None
+    reverts: bool = False
+    calm_from: datetime | None = None
 
     @property
     def aim(self) -> str:
@@ -81,8 +128,9 @@ class Desired:
     def is_same_wish(self, other: "Desired | None") -> bool:
         """Return whether nothing that a write depends on has changed since this was read."""
         return other is not None and (
-            (self.aim, self.digest, self.manifest, self.uid, self.create_tokens, self.is_suspended)
-            == (other.aim, other.digest, other.manifest, other.uid, other.create_tokens, other.is_suspended)
+            (self.aim, self.digest, self.manifest, self.uid, self.create_tokens)
+            == (other.aim, other.digest, other.manifest, other.uid, other.create_tokens)
+            and (self.is_suspended, self.reverts) == (other.is_suspended, other.reverts)
         )
 
     def owns(self, observed: "Observed") -> bool:
@@ -146,12 +194,16 @@ class Replace(Action):
     """PUT our fields: ``revised`` or ``drift``."""
 
 
+class Recreate(Action):
+    """Delete it and make it again, as its revision allows: ``revised`` or ``drift``."""
+
+
 class Delete(Action):
     """Delete it: ``withdrawn`` or ``suspended``."""
 
 
 class Confirm(Action):
-    """Record that the cluster has what was approved: ``applied``."""
+    """Record that the cluster has what was approved: ``applied``, or ``calm`` after a fight."""
 
 
 class Settle(Action):
@@ -166,32 +218,51 @@ class Linger(Action):
     """Tell that it is being deleted and only finalizers keep it: ``terminating``."""
 
 
-def plan(desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: datetime) -> Iterator[Action]:
+class Notice(Action):
+    """Tell people of drift that is kept for them: ``drift``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withhold(Action):
+    """Do nothing and say why: ``DryRun``, ``UpsertOnly`` or ``NeedsReplace``."""
+
+    message: str
+
+
+def plan(
+    desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: datetime, rules: Rules = USUAL
+) -> Iterator[Action]:
     """Yield what makes the cluster match; nothing for a key that is in sync, resting or not due.
 
     Services without a desired side are not looked at: what is not ours is never touched.
     """
     for ref, want in sorted(desired.items()):
-        if want.rests(now):
+        rests = want.rests(now)
+        if rests and not want.is_known_to_fail_by(FIGHT):
             continue
-        action = _plan_one(ref, want, observed.get(ref))
-        if action is not None:
-            yield action
+        action = _plan_one(ref, want, observed.get(ref), now, rules)
+        if action is None or (rests and isinstance(action, WRITES)):
+            continue
+        yield action
 
 
-def _plan_one(ref: Ref, want: Desired, have: Observed | None) -> Action | None:
+WRITES = (Create, Replace, Recreate, Delete)
+
+
+def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime, rules: Rules) -> Action | None:
     mine = have if have is not None and want.owns(have) else None
     if want.manifest is None:
         if mine is None:
             return None if want.is_down() else Settle(ref, "gone")
         reason = "suspended" if want.is_suspended else "withdrawn"
-        return _linger(ref, want) if mine.terminating else Delete(ref, reason)
+        return _linger(ref, want) if mine.terminating else _allowed(Delete(ref, reason), want, rules.mode)
     if have is None:
-        return Create(ref, "missing")
+        return _allowed(Create(ref, "missing"), want, rules.mode)
     if mine is None:
         return None if want.is_known_to_fail_by(FOREIGN_OWNER) else Report(ref, "foreign")
-    action = _compare(ref, want, mine)
-    if mine.terminating and (action is None or action.reason != "drift"):  # it serves until it is gone
+    action = _compare(ref, want, mine, now, rules)
+    heals = isinstance(action, Replace) and action.reason == "drift"
+    if mine.terminating and not heals:  # it serves until it is gone
         return _linger(ref, want)
     return action
 
@@ -200,10 +271,60 @@ def _linger(ref: Ref, want: Desired) -> Action | None:
     return None if want.is_known_to_fail_by(TERMINATING) else Linger(ref, "terminating")
 
 
-def _compare(ref: Ref, want: Desired, mine: Observed) -> Action | None:
+def _compare(ref: Ref, want: Desired, mine: Observed, now: datetime, rules: Rules) -> Action | None:
     assert want.manifest is not None
     mark = Mark.of(mine.service)
+    wanted = with_mark(want.manifest, want.marked(mark.create_token if mark else ""))
+    paths = differs(mine.service, wanted)
+    if not paths:
+        return _confirm(ref, want, mine, now)
+    if want.is_live and rules.drift is DriftMode.REPORT and not want.reverts:
+        is_known = want.sync_state is SyncState.DRIFTED and want.noticed == mine.resource_version
+        return None if is_known else Notice(ref, "drift")
+    reason = "drift" if want.is_live else "revised"
+    stuck = {path for path in fixed(mine.service, wanted) if path in paths or path in want.fixed}
+    if want.replaces and (stuck or want.is_known_to_fail_by(NEEDS_REPLACE)):
+        return _allowed(Recreate(ref, reason), want, rules.mode, sorted(stuck))
+    if stuck:
+        return _withheld(ref, want, NEEDS_REPLACE, explain_fixed(stuck))
+    changed = [path for path in paths if PREFIX not in path]
+    return _allowed(Replace(ref, reason), want, rules.mode, changed)
+
+
+def _confirm(ref: Ref, want: Desired, mine: Observed, now: datetime) -> Action | None:
+    if want.is_known_to_fail_by(FIGHT) and want.uid == mine.uid:
+        return Confirm(ref, "calm") if want.calm_from is None or now >= want.calm_from else None
     settled = want.sync_state is SyncState.IN_SYNC and want.sync_revision == want.revision
-    if mark is None or differs(mine.service, with_mark(want.manifest, want.marked(mark.create_token))):
-        return Replace(ref, "drift" if want.is_live else "revised")
     return None if settled and want.uid == mine.uid else Confirm(ref, "applied")
+
+
+def _allowed(action: Action, want: Desired, mode: Mode, paths: Iterable[str] = ()) -> Action | None:
+    """Return the action when the cluster's mode lets it, else that it is held back; None: that is known."""
+    listed = ", ".join(paths) or "its owner mark"
+    would = {
+        Create: "make the Service",
+        Replace: f"change the Service ({listed})",
+        Recreate: f"delete the Service and make it again ({listed})",
+        Delete: "delete the Service",
+    }[type(action)]
+    if mode is Mode.DRY_RUN:
+        message = f"The cluster's mode is dry-run: the worker would {would}, and sends nothing."
+        return _withheld(action.ref, want, DRY_RUN, f"{message} The platform sets the mode.")
+    if mode is Mode.UPSERT_ONLY and isinstance(action, Delete | Recreate):
+        message = f"The cluster's mode is upsert-only: the worker would {would}, and deletes nothing."
+        return _withheld(action.ref, want, UPSERT_ONLY, f"{message} The platform sets the mode.")
+    return action
+
+
+def _withheld(ref: Ref, want: Desired, reason: str, message: str) -> Action | None:
+    is_known = want.is_known_to_fail_by(reason) and want.message == message
+    return None if is_known else Withhold(ref, reason, message)
+
+
+def explain_fixed(paths: Iterable[str]) -> str:
+    """Return which fields need another Service, and what to do."""
+    listed = ", ".join(sorted(paths)) or "A field of it"
+    return (
+        f"{listed} cannot change in place: the Service would have to be deleted and made again, and this "
+        "revision does not say replace: true. Ask for it with replace: true, or leave that as it is."
+    )

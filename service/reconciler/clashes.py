@@ -1,11 +1,39 @@
 """Who is in the way, said so that a person can act on it. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from service.domain.errors import (
+    AddressRefused,
+    ClusterAway,
+    ClusterError,
+    NamespaceMissing,
+    NamespaceTerminating,
+    WriteForbidden,
+    WriteRefused,
+)
 from service.domain.manifest import node_ports
 from service.domain.plan import NODE_PORT_TAKEN, Desired
 from service.domain.spec import Document
 from service.reconciler.recording import Failure
+
+ADVICE: Mapping[type[ClusterError], str] = {
+    NamespaceMissing: "The Service is made once the namespace is there: make it, or delete this exposure.",
+    NamespaceTerminating: "Whoever deletes the namespace, or holds it by a finalizer, decides when it is "
+    "gone. The Service is made again when the namespace is back; else delete this exposure.",
+    WriteForbidden: "A right, a quota or a webhook of the cluster is in the way: ask who runs it. "
+    "It is tried again.",
+    AddressRefused: "It is made with another address.",
+    WriteRefused: "The cluster does not take it as it is: change what was asked for, or ask who runs the "
+    "cluster. It is tried again now and then.",
+    ClusterAway: "It is tried again.",
+    ClusterError: "It is looked at again, then tried again.",
+}
+"""What to do about an answer, by its class or the nearest one above it."""
+
+
+def advice(error: ClusterError) -> str:
+    """Return what to do, or what will be done, after the apiserver's own message."""
+    return next(ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE)
 
 
 def explain_foreign(service: Document) -> str:

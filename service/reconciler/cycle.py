@@ -12,7 +12,7 @@ from datetime import datetime
 from service.cluster.gateway import Gateway
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
-from service.domain.plan import Desired, Ref, plan
+from service.domain.plan import USUAL, Desired, Ref, Rules, plan
 from service.reconciler.cache import Look, ServiceCache
 from service.reconciler.desire import desired_of, ref_of
 from service.reconciler.edge import Edge
@@ -31,8 +31,11 @@ Wishes = Mapping[Ref, tuple[ExposureRecord, Desired | None]]
 class Cycle:
     """One cluster, looked at again and again."""
 
-    def __init__(self, cluster: str, gateway: Gateway, cache: ServiceCache, edge: Edge) -> None:
+    def __init__(
+        self, cluster: str, gateway: Gateway, cache: ServiceCache, edge: Edge, rules: Rules = USUAL
+    ) -> None:
         self._cluster, self._gateway, self._cache, self._edge = cluster, gateway, cache, edge
+        self._rules = rules
         self._foreign = ForeignPorts(cluster, gateway, edge)
         self._executor = Executor(gateway, edge, cache.wrote)
 
@@ -115,7 +118,7 @@ class Cycle:
         record, want = wishes[ref]
         try:
             if want is not None and ref not in look.resting and _may_act(record, want):
-                for action in plan({ref: want}, observation.services, self._edge.now()):
+                for action in plan({ref: want}, observation.services, self._edge.now(), self._rules):
                     actions += 1
                     self._executor.execute(action, want, observation.services.get(ref))
             self._record_readiness(record, observation)

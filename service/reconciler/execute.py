@@ -9,9 +9,11 @@ import logging
 from collections.abc import Callable, Mapping
 
 from service.cluster.gateway import Gateway
+from service.domain.drift import Drift, drift_of
 from service.domain.errors import (
     ClusterAway,
     ClusterError,
+    FieldFixed,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -22,6 +24,7 @@ from service.domain.exposure import Decision, ExposureRecord
 from service.domain.manifest import Mark, differs, merged, with_mark
 from service.domain.plan import (
     FOREIGN_OWNER,
+    NEEDS_REPLACE,
     TERMINATING,
     Action,
     Confirm,
@@ -29,22 +32,27 @@ from service.domain.plan import (
     Delete,
     Desired,
     Linger,
+    Notice,
     Observed,
+    Recreate,
     Ref,
     Replace,
     Report,
     Settle,
+    Withhold,
+    explain_fixed,
 )
 from service.domain.spec import Document
-from service.reconciler import recording
+from service.reconciler import drift, recording
 from service.reconciler.clashes import (
+    advice,
     explain_changed,
     explain_foreign,
     explain_taken_port,
     explain_terminating,
 )
 from service.reconciler.edge import Edge
-from service.reconciler.recording import Failure
+from service.reconciler.recording import Failure, Outcome
 from service.reconciler.refusal import refused
 from service.reconciler.removal import removed
 
@@ -69,11 +77,14 @@ class Executor:
         self._acts: Mapping[type[Action], Act] = {
             Create: self._create,
             Replace: self._replace,
+            Recreate: self._recreate,
             Delete: self._delete,
             Confirm: self._confirm,
             Settle: self._settle,
             Report: self._report,
             Linger: self._linger,
+            Notice: self._notice,
+            Withhold: self._withhold,
         }
 
     def execute(self, action: Action, want: Desired, have: Observed | None) -> None:
@@ -119,6 +130,8 @@ class Executor:
         if self._edge.monotonic() - begun > SEND_WITHIN_SECONDS:
             return
         sent = with_mark(want.manifest, want.marked(token))
+        if want.cluster_ip is not None:  # the address that it had: clients may know it
+            sent["spec"]["clusterIP"] = want.cluster_ip
         try:
             stored = self._gateway.create(sent)
         except (ObjectExists, PortAllocated) as error:
@@ -153,16 +166,43 @@ class Executor:
         mark, live = Mark.of(current.service), record.newest(Decision.LIVE)
         token = mark.create_token if mark else self._edge.entropy(16).hex()  # the mark may have been stripped
         wanted = with_mark(want.manifest, want.marked(token))
+        found = drift_of(current.service, wanted) if action.reason == "drift" else None
         try:
             stored = self._gateway.replace(merged(current.service, wanted, live.manifest if live else None))
         except ObjectChanged:
             return  # somebody was faster: look again
+        except FieldFixed as error:  # with replace: true it is made anew when it is tried again
+            message = str(error) if want.replaces else f"{error} {explain_fixed(())}"
+            self._fail(want, Failure(NEEDS_REPLACE, message, retryable=want.replaces))
+            return
         except PortAllocated:
             services = self._gateway.services().items
             others = (service for service in services if Observed(service).ref != action.ref)
             self._fail(want, explain_taken_port(others, want))
             return
-        self._written(want, stored, wanted, action.reason)
+        self._written(want, stored, wanted, action.reason, found)
+
+    def _recreate(self, action: Action, want: Desired, have: Observed | None) -> None:
+        """Delete it and make it again, its ports ours all the while; finalizers may keep it for a while."""
+        record = self._prepare(want)
+        current = self._ours(action.ref, want) if record else None
+        if record is None or current is None or not self._ask_to_go(action.ref, current):
+            return
+        with self._edge.transaction() as session:
+            recording.replacing(session, want, current, self._edge.now())
+        self._create(Create(action.ref, "missing"), want, have)
+
+    def _ask_to_go(self, ref: Ref, current: Observed) -> bool:
+        """Delete the Service that was just read; return False when somebody was faster: look again."""
+        if current.terminating:
+            return True
+        try:
+            self._gateway.delete(ref.namespace, ref.name, current.uid, current.resource_version)
+        except ObjectMissing:
+            pass
+        except ObjectChanged:
+            return False
+        return True
 
     def _delete(self, action: Action, want: Desired, have: Observed | None) -> None:
         with self._edge.transaction() as session:
@@ -172,14 +212,8 @@ class Executor:
         if current is not None and current.uid != want.uid:  # a lost create that did arrive: it is spent
             with self._edge.transaction() as session:
                 recording.met(session, want, current, self._edge.now())
-        if current is not None and not current.terminating:
-            ref = action.ref
-            try:
-                self._gateway.delete(ref.namespace, ref.name, current.uid, current.resource_version)
-            except ObjectMissing:
-                pass
-            except ObjectChanged:
-                return  # somebody was faster: look again
+        if current is not None and not self._ask_to_go(action.ref, current):
+            return
         self._settle(action, want, have)
 
     def _settle(self, action: Action, want: Desired, _: Observed | None) -> None:
@@ -210,6 +244,25 @@ class Executor:
         removing = want.manifest is None  # then it goes as it should, only later
         self._fail(want, Failure(TERMINATING, explain_terminating(have.service), unknown=removing))
 
+    def _notice(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Keep drift for people, after a direct read: that alone says who wrote it."""
+        assert want.manifest is not None
+        current = self._ours(action.ref, want)
+        mark = Mark.of(current.service) if current is not None else None
+        wanted = with_mark(want.manifest, want.marked(mark.create_token if mark else ""))
+        found = drift_of(current.service, wanted) if current is not None else None
+        if current is not None and found is not None:
+            with self._edge.transaction() as session:
+                drift.noticed(session, want, current, found, self._edge.now())
+
+    def _withhold(self, action: Action, want: Desired, _: Observed | None) -> None:
+        assert isinstance(action, Withhold)
+        if action.reason == NEEDS_REPLACE:
+            self._fail(want, Failure(NEEDS_REPLACE, action.message, retryable=False))
+            return
+        with self._edge.transaction() as session:
+            drift.withheld(session, want, action, self._edge.now())
+
     def _prepare(self, want: Desired, spent: str | None = None, **values: object) -> ExposureRecord | None:
         """Look again, bind the ports, write down what is tried; None: it must not be sent."""
         now = self._edge.now()
@@ -228,28 +281,34 @@ class Executor:
         found = self._gateway.service(ref.namespace, ref.name)
         return Observed(found) if found is not None and want.owns(Observed(found)) else None
 
-    def _written(self, want: Desired, stored: Document, sent: Document, reason: str) -> None:
+    def _written(
+        self, want: Desired, stored: Document, sent: Document, reason: str, healed: Drift | None = None
+    ) -> None:
         """Write down a write that was taken. What the cluster changed on the way is not what was approved."""
         self._wrote(stored)
         changed = differs(stored, sent)
         if not changed:
-            self._applied(want, Observed(stored), reason)
+            self._applied(want, Observed(stored), reason, healed)
             return
         with self._edge.transaction() as session:
             recording.met(session, want, Observed(stored), self._edge.now())
         self._fail(want, Failure("ChangedByCluster", explain_changed(changed)))
 
-    def _applied(self, want: Desired, stored: Observed, reason: str) -> None:
+    def _applied(self, want: Desired, stored: Observed, reason: str, healed: Drift | None = None) -> None:
+        outcome = Outcome(stored=stored, reason=reason, drift=healed, jitter=self._jitter())
         with self._edge.transaction() as session:
-            recording.applied(session, want, stored, reason, self._edge.now(), self._edge.cooling)
+            recording.applied(session, want, outcome, self._edge.now(), self._edge.cooling)
 
     def _fail(self, want: Desired, failure: Failure, spent: str | None = None) -> None:
         facts = {"exposure_id": str(want.exposure_id), "reason": failure.reason, "answer": failure.message}
         log.warning("could not act", extra=facts)
-        jitter = self._edge.entropy(1)[0] / 255
         with self._edge.transaction() as session:
-            recording.failed(session, want, failure, self._edge.now(), jitter, spent)
+            recording.failed(session, want, failure, self._edge.now(), self._jitter(), spent)
+
+    def _jitter(self) -> float:
+        return self._edge.entropy(1)[0] / 255
 
 
 def _failure_of(error: ClusterError) -> Failure:
-    return Failure(error.reason, str(error), error.retryable, unknown=isinstance(error, ClusterAway))
+    message = f"{error} {advice(error)}".strip()
+    return Failure(error.reason, message, error.retryable, unknown=isinstance(error, ClusterAway))

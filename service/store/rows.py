@@ -41,6 +41,7 @@ LIFETIME = (
     "reminded_until",
     "next_deadline_at",
     "judged_at",
+    "revert_asked_at",
 )
 
 

@@ -17,6 +17,7 @@ from service.domain.claim import PortClaim
 from service.domain.errors import ClusterError
 from service.domain.exposure import ExposureRecord
 from service.domain.manifest import Mark, with_mark, with_ports
+from service.domain.plan import USUAL, Rules
 from service.reconciler.cache import ServiceCache
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
@@ -128,10 +129,10 @@ class Story:
 class Looker:
     """A worker without threads: each look begins with a fresh list, unless its watch is said to be late."""
 
-    def __init__(self, cluster: FakeCluster, edge: Edge) -> None:
-        self._cluster, self.edge = cluster, edge
+    def __init__(self, cluster: FakeCluster, edge: Edge, rules: Rules = USUAL) -> None:
+        self._cluster, self.edge, self.rules = cluster, edge, rules
         self.cache = ServiceCache()
-        self._cycle = Cycle("dev", cluster, self.cache, edge)
+        self._cycle = Cycle("dev", cluster, self.cache, edge, rules)
 
     def look(self, listing: bool = True) -> int:
         """Look once; return how many actions that took."""
@@ -154,6 +155,7 @@ class ReconcilerWorld:
         self.edge = Edge(
             self.transaction, now, lambda: now().timestamp(), chance.randbytes, COOLING, a_judge()
         )
+        self.cluster_rules = USUAL
         self.stand()
 
     def stand(self) -> None:
@@ -194,8 +196,8 @@ class ReconcilerWorld:
 
     def cycle(self, times: int = 1) -> int:
         """Look that often, without any time passing; return how many actions that took."""
-        if self.looker.edge is not self.edge:
-            self.looker = Looker(self.cluster, self.edge)
+        if self.looker.edge is not self.edge or self.looker.rules is not self.cluster_rules:
+            self.looker = Looker(self.cluster, self.edge, self.cluster_rules)
         return sum(self.looker.look() for _ in range(times))
 
     def record(self, story: Story) -> ExposureRecord:

@@ -46,6 +46,7 @@ exposure = Table(
     Column("next_deadline_at", Time),
     Column("violations", JSONB),
     Column("judged_at", BigInteger, nullable=False, server_default=text("0::bigint")),
+    Column("revert_asked_at", Time),
     CheckConstraint("(intent = 'suspended') = (suspension IS NOT NULL)", name="suspension"),
     ForeignKeyConstraint(["cluster", "namespace"], ["namespace.cluster", "namespace.name"]),
     one_of("intent", "present", "suspended", "absent"),
@@ -86,6 +87,10 @@ exposure_sync = Table(
     Column("sync_count", BigInteger, nullable=False),
     Column("changed_at", Time),
     Column("ready_changed_at", Time),
+    Column("heals", Integer, nullable=False, server_default=text("0")),
+    Column("heals_since", Time),
+    Column("healed_at", Time),
+    Column("drift", JSONB(none_as_null=True)),
     one_of("state", "none", "applying", "in_sync", "drifted", "failed", "removing", "removed", "unknown"),
 )
 
