@@ -77,11 +77,16 @@ class Heals:
     since: datetime | None = None
     last: datetime | None = None
 
-    def and_one(self, now: datetime) -> "Heals":
-        """Return the count with one more; a quiet time before it, or a slow pace, begins a new one."""
-        if self.since is None or self.last is None or now - self.last >= QUIET:
+    def and_one(self, now: datetime, fights: bool) -> "Heals":
+        """Return the count with one more; a quiet time before it, or a slow pace, begins a new one.
+
+        Args:
+            fights: whether it is in a fight: its heals are far apart, and that is no peace.
+        """
+        if self.since is None or self.last is None:
             return Heals(1, now, now)
-        if not self.is_fight() and now - self.since >= QUIET:
+        begun = self.last if self.is_fight() else self.since
+        if not fights and now - begun >= QUIET:
             return Heals(1, now, now)
         return Heals(self.count + 1, self.since, now)
 

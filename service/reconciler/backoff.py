@@ -37,7 +37,7 @@ def healed(known: Sync, aim: str, blame: str, now: datetime, jitter: float) -> D
         aim: what the rest is about.
         blame: who undoes it, in words.
     """
-    heals = Heals(known.heals, known.heals_since, known.healed_at).and_one(now)
+    heals = Heals(known.heals, known.heals_since, known.healed_at).and_one(now, known.reason == FIGHT)
     counted = {"heals": heals.count, "heals_since": heals.since, "healed_at": heals.last}
     if not heals.is_fight():
         return counted
