@@ -10,6 +10,7 @@ from flask_smorest import Api  # type: ignore[import-untyped]
 from service.api import (
     changes,
     docs,
+    drift,
     evidence,
     exposures,
     freezes,
@@ -39,6 +40,7 @@ PROBES = frozenset({"health.livez", "health.readyz", "metrics.metrics"})
 RESOURCES = (
     exposures,
     changes,
+    drift,
     revisions,
     reviews,
     evidence,

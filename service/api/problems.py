@@ -58,6 +58,7 @@ TITLES: Mapping[str, str] = {
     "pool-exhausted": "No node port is left",
     "already-decided": "It is decided already",
     "ended": "The exposure has ended",
+    "no-drift": "No drift is kept",
     "environment-taken": "The namespace has another environment",
     "precondition-failed": "It has changed since you read it",
     "stale": "It has changed since you read it",

@@ -13,7 +13,7 @@
     ├── NotFound             not there, or not yours to see (the two look alike on purpose)
     ├── Conflict             it clashes with what is
     │   ├── NameTaken · AlreadyDecided · Ended · EnvironmentTaken
-    │   ├── CannotResume · NothingToRenew
+    │   ├── CannotResume · NothingToRenew · NoDrift
     │   └── NodePortTaken · NodePortReserved · PoolExhausted
     ├── PreconditionFailed   the caller read something older than what is
     │   ├── Stale · DigestMismatch
@@ -92,6 +92,7 @@ from service.domain.errors.lifecycle import (
     Ended,
     EnvironmentTaken,
     NameTaken,
+    NoDrift,
     SelfReview,
 )
 
@@ -116,6 +117,7 @@ __all__ = [
     "NameTaken",
     "NamespaceMissing",
     "NamespaceTerminating",
+    "NoDrift",
     "NodePortReserved",
     "NodePortTaken",
     "NotFound",
