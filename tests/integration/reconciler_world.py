@@ -155,7 +155,6 @@ class ReconcilerWorld:
         self.edge = Edge(
             self.transaction, now, lambda: now().timestamp(), chance.randbytes, COOLING, a_judge()
         )
-        self.cluster_rules = USUAL
         self.stand()
 
     def stand(self) -> None:
@@ -163,6 +162,7 @@ class ReconcilerWorld:
         self.cluster = Cluster()
         self.cluster.add_namespace("team-a")
         self.cluster.add_node("n1", "192.0.2.10")
+        self.cluster_rules = USUAL
         self.looker = Looker(self.cluster, self.edge)
 
     def request(self, name: str = "hello", **spec: Any) -> Story:
