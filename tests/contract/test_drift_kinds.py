@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from service.domain.drift import drift_of
+from service.domain.errors import FieldFixed
 from service.domain.manifest import differs, merged
 from service.domain.spec import Spec
 from tests.contract.clusters import FIRST, HAND, Cluster
-from tests.contract.specs import SPECS, Document, make_manifest
+from tests.contract.specs import SPECS, Document, balanced, make_manifest
 
 Change = Callable[[Document], object]
 
@@ -118,6 +121,25 @@ def test_each_kind_is_explained_and_healed_by_one_put_and_the_port_can_change_af
         cluster.remove(namespace, "web")
     assert told == {name: (k.found, [HAND] if k.named else []) for name, k in KINDS.items()}
     assert left == dict.fromkeys(KINDS, (None, ()))
+
+
+def test_what_never_changes_in_place_is_made_anew_with_its_ports_and_address(cluster: Cluster) -> None:
+    namespace, gateway = cluster.add_namespace(), cluster.gateway
+    balancer = balanced(allocate_node_ports=True, class_="example.com/a")
+    before = gateway.create(make_manifest(namespace, balancer))
+    wanted = make_manifest(namespace, balanced(allocate_node_ports=True, class_="example.com/b"), revision=2)
+    with pytest.raises(FieldFixed):
+        gateway.replace(merged(before, wanted, None))
+
+    gateway.delete(namespace, "web", before["metadata"]["uid"], before["metadata"]["resourceVersion"])
+    wanted["spec"]["clusterIP"] = before["spec"]["clusterIP"]
+    after = gateway.create(wanted)
+
+    assert differs(after, wanted) == ()
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert [after["spec"][f] for f in ("clusterIP", "ports")] == [
+        before["spec"][f] for f in ("clusterIP", "ports")
+    ]
 
 
 def test_who_wrote_is_told_by_the_field_that_differs(cluster: Cluster) -> None:

@@ -13,6 +13,12 @@ from service.domain.spec import Document, ExposureType, LoadBalancer, Spec
 from tests.builders import METADATA, make_allocation, make_port, make_revision, make_spec
 from tests.fakes import FakeCluster
 
+LOCAL_BALANCER: Document = {
+    "type": "LoadBalancer",
+    "allocateLoadBalancerNodePorts": True,
+    "externalTrafficPolicy": "Local",
+    "healthCheckNodePort": 30030,
+}
 BALANCER = make_spec(
     type=ExposureType.LOAD_BALANCER, load_balancer=LoadBalancer(source_ranges=("10.0.0.0/24",))
 )
@@ -100,7 +106,7 @@ def test_another_number_than_the_chosen_one_is_asked_for() -> None:
         ({"ports": []}, "spec.ports"),
         ({"publishNotReadyAddresses": True}, "spec.publishNotReadyAddresses"),
         ({"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}}, "spec.sessionAffinityConfig"),
-        ({"type": "LoadBalancer", "healthCheckNodePort": 30030}, "spec.healthCheckNodePort"),
+        (LOCAL_BALANCER, "spec.healthCheckNodePort"),
     ],
 )
 def test_what_no_spec_says_is_refused_by_its_field(fields: Document, path: str) -> None:
