@@ -15,7 +15,7 @@ from service.domain.manifest import MANAGER, differs
 from service.domain.spec import Document
 
 MOST_CHANGES = 20
-MOST_CHARACTERS = 500
+MOST_CHARACTERS = 600
 """Of one value, as JSON."""
 TOLD_CHANGES = 3
 """So many are told in a sentence."""

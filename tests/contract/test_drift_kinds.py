@@ -142,6 +142,16 @@ def test_what_never_changes_in_place_is_made_anew_with_its_ports_and_address(clu
     ]
 
 
+def test_with_another_type_in_between_a_class_can_change(cluster: Cluster) -> None:
+    namespace, gateway = cluster.add_namespace(), cluster.gateway
+    steps = (balanced(class_="example.com/a"), SPECS["node-port"], balanced(class_="example.com/b"))
+    first, *others = (make_manifest(namespace, spec, revision=n) for n, spec in enumerate(steps))
+    stored = gateway.create(first)
+    for wanted in others:
+        stored = gateway.replace(merged(stored, wanted, None))
+        assert differs(stored, wanted) == ()
+
+
 def test_who_wrote_is_told_by_the_field_that_differs(cluster: Cluster) -> None:
     namespace = cluster.add_namespace()
     wanted = make_manifest(namespace, SPECS["node-port"])

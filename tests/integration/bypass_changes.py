@@ -195,6 +195,11 @@ def an_annotation_opens_the_load_balancer(ground: Ground) -> Answer:
 
 @answers(202, None, "widening", "live", "pending")
 def the_class_is_another(ground: Ground) -> Answer:
+    return balanced(ground).change(load_balancer={"class": "example.com/internet"}, replace=True)
+
+
+@answers(422, "invalid", "cannot change in place", "live")
+def the_class_is_another_and_nobody_said_that_the_service_goes(ground: Ground) -> Answer:
     return balanced(ground).change(load_balancer={"class": "example.com/internet"})
 
 
