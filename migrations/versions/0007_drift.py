@@ -6,7 +6,7 @@ The code before this one reads and writes none of these columns: it may run besi
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """The nouns of the product as frozen values: who asks (Principal), for what (Spec), and what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -65,8 +65,9 @@ class Exposure:
 
     ``applied_at`` is when the cluster first had it, ``clock_started_at`` when its lifetime began to run.
     ``reminded_until``: every reminder that was due until then is sent. ``violations``: what deny rules say of
-    it now, None: nobody has looked; ``judged_at`` is the policies' epoch then. ``revert_asked_at``: since
-    when the worker is to put drift right that is kept.
+    it now, None: nobody has looked; ``judged_at`` is the policies' epoch then. ``forbidden_ports``: to which
+    numbers its named target ports led when that suspended it. ``revert_asked_at``: since when the worker is
+    to put drift right that is kept.
     """
 
     id: UUID
@@ -85,6 +86,7 @@ class Exposure:
     next_deadline_at: datetime | None = None
     violations: tuple[Document, ...] | None = None
     judged_at: int = 0
+    forbidden_ports: Mapping[str, Sequence[int]] | None = None
     revert_asked_at: datetime | None = None
 
 
@@ -176,8 +178,9 @@ class Sync:
     """What the worker alone knows of an exposure.
 
     ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
-    ``reason`` are about: ``revision N`` or ``removal``. ``heals`` in a row, since when, and the last one.
-    ``drift`` is what is kept of it for people: ``reconciler.drift`` writes it, ``domain.drift`` reads it.
+    ``reason`` are about: ``revision N`` or ``removal``. ``target_ports``: each named target port's numbers,
+    as ready pods give them. ``heals`` in a row, since when, and the last one. ``drift`` is what is kept of it
+    for people: ``reconciler.drift`` writes it, ``domain.drift`` reads it.
     """
 
     state: SyncState = SyncState.NONE
@@ -198,6 +201,7 @@ class Sync:
     sync_count: int = 0
     changed_at: datetime | None = None
     ready_changed_at: datetime | None = None
+    target_ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
     heals: int = 0
     heals_since: datetime | None = None
     healed_at: datetime | None = None
@@ -236,14 +240,15 @@ class Review:
 class ClusterView:
     """What the worker last saw of a cluster: usable node addresses, and when it looked.
 
-    ``problem``: why the cluster cannot be read since then, None when it can. ``change_count`` grows with
-    every change that a reader can see.
+    ``problem``: why the cluster cannot be read since then, None when it can. ``frozen``: why nothing may be
+    written there, None when it may. ``change_count`` grows with every change that a reader can see.
     """
 
     node_addresses: tuple[str, ...] = ()
     seen_at: datetime | None = None
     problem: str | None = None
     change_count: int = 0
+    frozen: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

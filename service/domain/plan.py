@@ -8,9 +8,9 @@ the next look.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
+from service.domain.cluster import Mode, OnDrift
 from service.domain.exposure import SyncState
 from service.domain.manifest import PREFIX, Mark, differs, fixed, with_mark
 from service.domain.spec import Document
@@ -35,27 +35,12 @@ DRY_RUN, UPSERT_ONLY = "DryRun", "UpsertOnly"
 """The reasons of what a cluster's mode holds back."""
 
 
-class Mode(StrEnum):
-    """How far the worker may go in a cluster."""
-
-    DRY_RUN = "dry-run"
-    UPSERT_ONLY = "upsert-only"
-    SYNC = "sync"
-
-
-class DriftMode(StrEnum):
-    """What becomes of drift in a cluster."""
-
-    HEAL = "heal"
-    REPORT = "report"
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the platform has set for one cluster."""
 
     mode: Mode = Mode.SYNC
-    drift: DriftMode = DriftMode.HEAL
+    drift: OnDrift = OnDrift.HEAL
 
 
 USUAL = Rules()
@@ -70,6 +55,28 @@ class Ref:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """By what an exposure knows its Service: the uid that was recorded, the tokens of creates still open."""
+
+    exposure_id: UUID
+    uid: str | None
+    create_tokens: tuple[str, ...]
+
+    def owns(self, observed: "Observed") -> bool:
+        """Return whether a Service is ours: by its uid, or by the mark with an open create's token.
+
+        A known uid is enough: whoever strips the mark by hand makes drift, not a stranger that serves on. A
+        token may be open beside it: an earlier create's, whose answer was lost, and which arrives at last.
+        """
+        if self.uid is not None and observed.uid == self.uid:
+            return True
+        mark = Mark.of(observed.service)
+        if mark is None or mark.exposure_id != self.exposure_id:
+            return False
+        return mark.create_token in self.create_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +141,8 @@ class Desired:
         )
 
     def owns(self, observed: "Observed") -> bool:
-        """Return whether a Service is ours: by its uid, or by the mark with an open create's token.
-
-        A known uid is enough: whoever strips the mark by hand makes drift, not a stranger that serves on. A
-        token may be open beside it: an earlier create's, whose answer was lost, and which arrives at last.
-        """
-        if self.uid is not None and observed.uid == self.uid:
-            return True
-        mark = Mark.of(observed.service)
-        if mark is None or mark.exposure_id != self.exposure_id:
-            return False
-        return mark.create_token in self.create_tokens
+        """Return whether a Service is ours."""
+        return Owner(self.exposure_id, self.uid, self.create_tokens).owns(observed)
 
     def marked(self, create_token: str) -> Mark:
         """Return the mark that this revision's Service carries."""
@@ -278,7 +276,7 @@ def _compare(ref: Ref, want: Desired, mine: Observed, now: datetime, rules: Rule
     paths = differs(mine.service, wanted)
     if not paths:
         return _confirm(ref, want, mine, now)
-    if want.is_live and rules.drift is DriftMode.REPORT and not want.reverts:
+    if want.is_live and rules.drift is OnDrift.REPORT and not want.reverts:
         is_known = want.sync_state is SyncState.DRIFTED and want.noticed == mine.resource_version
         return None if is_known else Notice(ref, "drift")
     reason = "drift" if want.is_live else "revised"

@@ -1,6 +1,7 @@
 """Attempts at what is asked for: content that slips by, places of others, changes that look small."""
 
-from service.domain.plan import DriftMode, Rules
+from service.domain.cluster import OnDrift
+from service.domain.plan import Rules
 from service.domain.spec import Document
 from service.policies import DEFAULTS, shipped
 from tests.integration.api_world import a_request
@@ -36,7 +37,7 @@ def balanced(ground: Ground) -> Case:
 def edited_by_hand(ground: Ground) -> Case:
     """Return a live exposure whose selector somebody has changed in the cluster, where drift is kept."""
     case = ground.live()
-    ground.cluster_rules = Rules(drift=DriftMode.REPORT)
+    ground.cluster_rules = Rules(drift=OnDrift.REPORT)
     ground.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"app": "thief"}))
     ground.settle()
     return case

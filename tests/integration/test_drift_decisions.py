@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from service.domain.plan import DriftMode, Rules
+from service.domain.cluster import OnDrift
+from service.domain.plan import Rules
 from service.domain.spec import Document
 from tests.conftest import Clock
 from tests.integration.api_world import assert_problem
@@ -22,7 +23,7 @@ def world(database: Database, clock: Clock) -> ApprovalWorld:
 def drifted(world: ApprovalWorld, change: Callable[[Document], object], **spec: Any) -> Case:
     """Return a live exposure whose drift is kept."""
     case = world.alive(**spec)
-    world.cluster_rules = Rules(drift=DriftMode.REPORT)
+    world.cluster_rules = Rules(drift=OnDrift.REPORT)
     world.cluster.hand_edit("team-a", "hello", change)
     world.settle()
     world.cluster.calls.clear()

@@ -4,17 +4,18 @@ from collections.abc import Callable
 
 import pytest
 
+from service.domain.cluster import OnDrift
 from service.domain.drift import MOST_HEALS
 from service.domain.errors import WriteForbidden
 from service.domain.exposure import SyncState
-from service.domain.plan import DriftMode, Rules
+from service.domain.plan import Rules
 from service.domain.spec import Document
 from service.reconciler.backoff import CAP_SECONDS
 from tests.conftest import Clock
 from tests.integration.reconciler_world import PORT, SteppingWorld, Story, seconds
 from tests.postgres import Database
 
-REPORT = Rules(drift=DriftMode.REPORT)
+REPORT = Rules(drift=OnDrift.REPORT)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.cluster import Mode, OnDrift
 from service.domain.exposure import SyncState
 from service.domain.manifest import Mark, differs, merged, with_mark
 from service.domain.plan import (
@@ -19,9 +20,7 @@ from service.domain.plan import (
     Create,
     Delete,
     Desired,
-    DriftMode,
     Linger,
-    Mode,
     Notice,
     Observed,
     Recreate,
@@ -67,7 +66,7 @@ wishes = st.builds(
     reverts=st.booleans(),
     calm_from=st.sampled_from(TIMES),
 )
-every_rule = st.builds(Rules, st.sampled_from(Mode), st.sampled_from(DriftMode))
+every_rule = st.builds(Rules, st.sampled_from(Mode), st.sampled_from(OnDrift))
 
 
 @st.composite
@@ -208,7 +207,7 @@ def test_no_plan_goes_further_than_the_rules(
             assert not isinstance(action, Create | Replace | Recreate | Delete)
         if rules.mode is Mode.UPSERT_ONLY:
             assert not isinstance(action, Recreate | Delete)
-        if rules.drift is DriftMode.REPORT and want.is_live and not want.reverts:
+        if rules.drift is OnDrift.REPORT and want.is_live and not want.reverts:
             assert not isinstance(action, Replace | Recreate)
 
 

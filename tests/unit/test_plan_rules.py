@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from service.domain.cluster import Mode, OnDrift
 from service.domain.exposure import SyncState
 from service.domain.manifest import fixed
 from service.domain.plan import (
@@ -16,8 +17,6 @@ from service.domain.plan import (
     Create,
     Delete,
     Desired,
-    DriftMode,
-    Mode,
     Notice,
     Observed,
     Recreate,
@@ -43,7 +42,7 @@ from tests.builders import (
 )
 
 DRY, UPSERT = Rules(mode=Mode.DRY_RUN), Rules(mode=Mode.UPSERT_ONLY)
-REPORT = Rules(drift=DriftMode.REPORT)
+REPORT = Rules(drift=OnDrift.REPORT)
 
 
 def plan_one(want: Desired, have: Observed | None, rules: Rules = REPORT) -> Action | None:
