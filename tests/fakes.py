@@ -4,7 +4,6 @@ It passes tests/contract/test_gateway.py, the same suite as the real gateway. Wh
 answer, refuse a write, let somebody else act in between, and tell what was called.
 """
 
-import itertools
 import threading
 import uuid
 from collections import deque
@@ -15,7 +14,6 @@ from typing import Any, NamedTuple
 
 from service.cluster.gateway import Change, ChangeKind, Kind, Listing
 from service.domain.errors import (
-    AddressRefused,
     ClusterAway,
     NamespaceMissing,
     NamespaceTerminating,
@@ -25,7 +23,7 @@ from service.domain.errors import (
 from tests.fake_endpoints import NAMED_PORT, slice_of_pods, slice_ports
 from tests.fake_managers import written
 from tests.fake_ports import NodePorts
-from tests.fake_rules import Key, carry_over, check_preconditions, defaulted, validate
+from tests.fake_rules import Key, carry_over, check_preconditions, cluster_ip, defaulted, validate
 from tests.fake_watch import Journal
 
 Document = dict[str, Any]
@@ -239,29 +237,13 @@ class FakeCluster:
         validate(service)
         if key in self._services:
             raise ObjectExists(f'services "{key[1]}" already exists')
-        address = self._address(metadata["name"], service["spec"].get("clusterIP"))
+        address = cluster_ip(service, self._services.values(), self._version)
         service["spec"] |= {"clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"]}
         service["spec"].setdefault("ipFamilyPolicy", "SingleStack")
         metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": _timestamp()}
         service["status"] = {"loadBalancer": {}}
         self.node_ports = ports
         return self._store(key, service, manager)
-
-    def _address(self, name: str, stated: str | None) -> str:
-        """Return the stated cluster IP when it can be had, else a free one."""
-        taken = {service["spec"]["clusterIP"] for service in self._services.values()}
-        if stated is None:
-            numbers = itertools.count(1 + len(self._services) + self._version)
-            return next(ip for n in numbers if (ip := f"10.0.{n // 250 % 250}.{n % 250 + 1}") not in taken)
-        problem = "provided IP is already allocated" if stated in taken else None
-        if not stated.startswith("10.0."):
-            problem = "the provided network does not match the current range"
-        if problem is not None:
-            why = f"failed to allocate IP {stated}: {problem}"
-            raise AddressRefused(
-                f'Service "{name}" is invalid: spec.clusterIPs: Invalid value: ["{stated}"]: {why}'
-            )
-        return stated
 
     def _put(self, sent: Document, manager: str) -> Document:
         service = defaulted(sent)
