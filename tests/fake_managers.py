@@ -5,6 +5,7 @@ Source: sigs.k8s.io/structured-merge-diff merge.Updater.Update; the shapes were 
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 Document = dict[str, Any]
@@ -64,3 +65,8 @@ def _tree(paths: set[Path]) -> Document:
         for step in path:
             branch = branch.setdefault(step, {})
     return tree
+
+
+def timestamp() -> str:
+    """Return the time as the apiserver writes it."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

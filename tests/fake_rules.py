@@ -120,3 +120,10 @@ def cluster_ip(service: Document, others: Iterable[Document], version: int) -> s
             f'Service "{name}" is invalid: spec.clusterIPs: Invalid value: ["{stated}"]: {why}'
         )
     return str(stated)
+
+
+def as_item(document: Document) -> Document:
+    """Return a copy as a list shows it: without apiVersion and kind."""
+    return {
+        field: deepcopy(value) for field, value in document.items() if field not in ("apiVersion", "kind")
+    }

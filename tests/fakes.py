@@ -9,7 +9,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from service.cluster.gateway import Change, ChangeKind, Kind, Listing
@@ -17,13 +16,14 @@ from service.domain.errors import (
     ClusterAway,
     NamespaceMissing,
     NamespaceTerminating,
+    ObjectChanged,
     ObjectExists,
     ObjectMissing,
 )
 from tests.fake_endpoints import NAMED_PORT, slice_of_pods, slice_ports
-from tests.fake_managers import written
+from tests.fake_managers import timestamp, written
 from tests.fake_ports import NodePorts
-from tests.fake_rules import Key, carry_over, check_preconditions, cluster_ip, defaulted, validate
+from tests.fake_rules import Key, as_item, carry_over, check_preconditions, cluster_ip, defaulted, validate
 from tests.fake_watch import Journal
 
 Document = dict[str, Any]
@@ -49,7 +49,8 @@ class FakeCluster:
         self._slices: dict[Key, Document] = {}  # by the Service's key, without ports
         self._named_ports: dict[Key, int] = {}
         self._nodes: dict[str, Document] = {}
-        self._namespaces: dict[str, bool] = {}
+        self._config_maps: dict[Key, Document] = {}
+        self._namespaces: dict[str, bool] = {"wharfinger": True}
         self._refusals: dict[str, deque[Exception]] = {}
         self._lost: dict[str, int] = {}
         self._hooks: dict[str, deque[Callable[[], object]]] = {}
@@ -62,7 +63,7 @@ class FakeCluster:
     def list(self, kind: Kind, keep: Callable[[Document], Document] | None = None) -> Listing:
         self._enter(f"list {kind}")
         with self._lock:
-            items = [_as_item(thing) for thing in self._things(kind)]
+            items = [as_item(thing) for thing in self._things(kind)]
             return Listing(list(map(keep, items)) if keep else items, str(self._version))
 
     def watch(self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
@@ -85,6 +86,29 @@ class FakeCluster:
         with self._lock:
             self._enter("replace", metadata["namespace"], metadata["name"])
             return self._leave("replace", self._put(service, "wharfinger"))
+
+    def config_map(self, namespace: str, name: str) -> Document | None:
+        self._enter("config_map", namespace, name)
+        return deepcopy(self._config_maps.get((namespace, name)))
+
+    def put_config_map(self, config_map: Document) -> Document:
+        metadata = config_map["metadata"]
+        key = metadata["namespace"], metadata["name"]
+        with self._lock:
+            self._enter("put_config_map", *key)
+            known = self._config_maps.get(key)
+            if "resourceVersion" not in metadata and known is not None:
+                raise ObjectExists(f'configmaps "{key[1]}" already exists')
+            if "resourceVersion" in metadata and known is None:
+                raise ObjectMissing(f'configmaps "{key[1]}" not found')
+            if known is not None and known["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
+                raise ObjectChanged(f'configmaps "{key[1]}": the object has been modified')
+            if key[0] not in self._namespaces:
+                raise ObjectMissing(f'namespaces "{key[0]}" not found')
+            stored = deepcopy(config_map)
+            stored["metadata"]["resourceVersion"] = self._next_version()
+            self._config_maps[key] = stored
+            return self._leave("put_config_map", stored)
 
     def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
         with self._lock:
@@ -240,7 +264,7 @@ class FakeCluster:
         address = cluster_ip(service, self._services.values(), self._version)
         service["spec"] |= {"clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"]}
         service["spec"].setdefault("ipFamilyPolicy", "SingleStack")
-        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": _timestamp()}
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": timestamp()}
         service["status"] = {"loadBalancer": {}}
         self.node_ports = ports
         return self._store(key, service, manager)
@@ -278,7 +302,7 @@ class FakeCluster:
         if not service["metadata"].get("finalizers"):
             self._drop(key)
         elif "deletionTimestamp" not in service["metadata"]:
-            service["metadata"]["deletionTimestamp"] = _timestamp()
+            service["metadata"]["deletionTimestamp"] = timestamp()
             service["metadata"]["resourceVersion"] = self._next_version()
             self._journal.tell(ChangeKind.MODIFIED, service)
 
@@ -293,7 +317,7 @@ class FakeCluster:
             self._journal.tell(ChangeKind.DELETED, gone, Kind.ENDPOINT_SLICES)
 
     def _store(self, key: Key, service: Document, manager: str) -> Document:
-        entries = written(self._services.get(key), service, manager, _timestamp())
+        entries = written(self._services.get(key), service, manager, timestamp())
         service["metadata"]["managedFields"] = entries
         service["metadata"]["resourceVersion"] = self._next_version()
         change = ChangeKind.MODIFIED if key in self._services else ChangeKind.ADDED
@@ -322,14 +346,3 @@ class FakeCluster:
     def _next_version(self) -> str:
         self._version += 1
         return str(self._version)
-
-
-def _timestamp() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _as_item(document: Document) -> Document:
-    """Return a copy as a list shows it: without apiVersion and kind."""
-    return {
-        field: deepcopy(value) for field, value in document.items() if field not in ("apiVersion", "kind")
-    }

@@ -179,8 +179,9 @@ class Sync:
 
     ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
     ``reason`` are about: ``revision N`` or ``removal``. ``target_ports``: each named target port's numbers,
-    as ready pods give them. ``heals`` in a row, since when, and the last one. ``drift`` is what is kept of it
-    for people: ``reconciler.drift`` writes it, ``domain.drift`` reads it.
+    as ready pods give them. ``late_tokens``: of creates that nobody waits for any more, and that may arrive
+    all the same. ``heals`` in a row, since when, and the last one. ``drift`` is what is kept of it for
+    people: ``reconciler.drift`` writes it, ``domain.drift`` reads it.
     """
 
     state: SyncState = SyncState.NONE
@@ -202,6 +203,7 @@ class Sync:
     changed_at: datetime | None = None
     ready_changed_at: datetime | None = None
     target_ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    late_tokens: tuple[str, ...] = ()
     heals: int = 0
     heals_since: datetime | None = None
     healed_at: datetime | None = None

@@ -59,7 +59,10 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """By what an exposure knows its Service: the uid that was recorded, the tokens of creates still open."""
+    """By what an exposure knows its Service: the uid that was recorded, the tokens of creates of its own.
+
+    Among these are late ones: a create that nobody waits for any more is ours all the same when it arrives.
+    """
 
     exposure_id: UUID
     uid: str | None
@@ -100,6 +103,7 @@ class Desired:
     is_live: bool
     uid: str | None
     create_tokens: tuple[str, ...]
+    late_tokens: tuple[str, ...] = ()
     tried_aim: str | None
     next_attempt_at: datetime | None
     failure: str | None = None
@@ -142,7 +146,7 @@ class Desired:
 
     def owns(self, observed: "Observed") -> bool:
         """Return whether a Service is ours."""
-        return Owner(self.exposure_id, self.uid, self.create_tokens).owns(observed)
+        return Owner(self.exposure_id, self.uid, self.create_tokens + self.late_tokens).owns(observed)
 
     def marked(self, create_token: str) -> Mark:
         """Return the mark that this revision's Service carries."""

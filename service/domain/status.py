@@ -131,7 +131,7 @@ def passing(record: ExposureRecord, now: datetime) -> int:
 
 def _effective_state(record: ExposureRecord, now: datetime) -> SyncState:
     """Return the sync state; unknown while nobody can tell, whatever was done before."""
-    away = record.view.problem is not None or _is_unwatched(record, now)
+    away = record.view.problem or record.view.frozen or _is_unwatched(record, now)
     return SyncState.UNKNOWN if away and record.exposure.ended_at is None else record.sync.state
 
 
@@ -250,6 +250,8 @@ def _not_yet(record: ExposureRecord) -> str:
 def _away(record: ExposureRecord) -> tuple[str, str]:
     """Return reason and message for what nobody can tell at present."""
     seen, problem = record.view.seen_at, record.view.problem
+    if record.view.frozen is not None:
+        return "LedgerBehindCluster", record.view.frozen
     since = f"since {seen:%Y-%m-%dT%H:%M:%SZ}" if seen else None
     if problem is None:
         message = f"No worker has looked at the cluster {since or 'yet'}: does one run?"

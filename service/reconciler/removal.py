@@ -34,6 +34,7 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
         next_attempt_at=None,
         uid=None,
         create_tokens=[],
+        late_tokens=[*known.late_tokens, *known.create_tokens],
         create_sent_at=None,
         reason=None,
         message=None,

@@ -99,6 +99,7 @@ def sync_of(row: Row[Any]) -> Sync:
             **values,
             "state": SyncState(row.state),
             "create_tokens": tuple(row.create_tokens),
+            "late_tokens": tuple(row.late_tokens),
             "ingress": tuple(row.ingress),
         }
     )

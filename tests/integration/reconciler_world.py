@@ -19,20 +19,21 @@ from service.domain.claim import PortClaim
 from service.domain.errors import ClusterError
 from service.domain.exposure import ExposureRecord
 from service.domain.manifest import Mark, with_mark, with_ports
-from service.domain.plan import USUAL, Rules
-from service.reconciler.cache import KEPT, ClusterCache
+from service.domain.plan import USUAL
+from service.reconciler.cache import KEPT
 from service.reconciler.crew import Crew
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
 from service.reconciler.leases import Lease, LeasedGateway
-from service.store import exposures, ports
+from service.store import exposures, identities, ports
 from tests.conftest import Clock
 from tests.fakes import Document, FakeCluster
-from tests.integration.api_world import World, a_request
+from tests.integration.api_world import POOL, World, a_request
 from tests.judges import a_judge
 from tests.postgres import Database
 
 COOLING = timedelta(hours=24)
+DEV = identities.Cluster("dev", None, POOL)
 T = TypeVar("T")
 PORT = 30007
 
@@ -152,13 +153,17 @@ class Looker:
     """A worker without threads: each look begins with fresh lists, unless its watches are said to be late."""
 
     def __init__(
-        self, cluster: FakeCluster, edge: Edge, lease: Lease | None = None, rules: Rules = USUAL
+        self,
+        cluster: FakeCluster,
+        edge: Edge,
+        lease: Lease | None = None,
+        settings: identities.Cluster | None = None,
     ) -> None:
         lease = lease or endless_lease()
-        self._cluster, self.edge, self.rules = cluster, edge, rules
-        self.cache = ClusterCache("dev")
+        self._cluster, self.edge = cluster, edge
         crew = Crew(Inline(), lambda: None)
-        self._cycle = Cycle(lease, LeasedGateway(cluster, lease), self.cache, edge, crew, rules)
+        self._cycle = Cycle(settings or DEV, lease, LeasedGateway(cluster, lease), edge, crew)
+        self.cache = self._cycle.cache
 
     def look(self, listing: bool = True) -> int:
         """Look once; return for how many keys something was done."""
@@ -193,7 +198,7 @@ class ReconcilerWorld:
         self.cluster = Cluster()
         self.cluster.add_namespace("team-a")
         self.cluster.add_node("n1", "192.0.2.10")
-        self.cluster_rules = USUAL
+        self.cluster_rules = self._looks_by = USUAL
         self.looker = Looker(self.cluster, self.edge)
 
     def request(self, name: str = "hello", **spec: Any) -> Story:
@@ -227,8 +232,10 @@ class ReconcilerWorld:
 
     def cycle(self, times: int = 1) -> int:
         """Look that often, without any time passing; return how many actions that took."""
-        if self.looker.edge is not self.edge or self.looker.rules is not self.cluster_rules:
-            self.looker = Looker(self.cluster, self.edge, rules=self.cluster_rules)
+        if self.looker.edge is not self.edge or self._looks_by is not self.cluster_rules:
+            self._looks_by = self.cluster_rules
+            settings = replace(DEV, mode=self._looks_by.mode, drift=self._looks_by.drift)
+            self.looker = Looker(self.cluster, self.edge, settings=settings)
         return sum(self.looker.look() for _ in range(times))
 
     def record(self, story: Story) -> ExposureRecord:

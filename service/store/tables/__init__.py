@@ -9,9 +9,11 @@ from service.store.tables.places import (
     cluster_view,
     lease,
     namespace,
+    orphan,
     quota,
     team,
     team_namespace,
+    this_ledger,
     token,
     worker,
 )
@@ -27,6 +29,7 @@ __all__ = [
     "exposure_sync",
     "lease",
     "namespace",
+    "orphan",
     "policy",
     "port_claim",
     "port_history",
@@ -36,6 +39,7 @@ __all__ = [
     "revision",
     "team",
     "team_namespace",
+    "this_ledger",
     "token",
     "worker",
 ]

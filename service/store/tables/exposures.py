@@ -94,6 +94,7 @@ exposure_sync = Table(
     Column("healed_at", Time),
     Column("drift", JSONB(none_as_null=True)),
     Column("target_ports", JSONB, nullable=False, server_default="{}"),
+    Column("late_tokens", ARRAY(Text), nullable=False, server_default="{}"),
     Index(
         "exposure_sync_unsettled_idx",
         "exposure_id",
