@@ -7,7 +7,7 @@ is as it should be. A ledger has an id, by which the mark in a cluster tells who
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

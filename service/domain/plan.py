@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.domain.cluster import Mode, OnDrift
+from service.domain.cluster import USUAL, Mode, OnDrift, Rules
 from service.domain.exposure import SyncState
+from service.domain.held import explain_fixed, held_back
 from service.domain.manifest import PREFIX, Mark, differs, fixed, with_mark
 from service.domain.spec import Document
 
@@ -20,6 +21,18 @@ FOREIGN_OWNER = "ForeignOwner"
 
 NODE_PORT_TAKEN, POOL_EXHAUSTED = "NodePortTaken", "PoolExhausted"
 """The reasons of what lacks a node port: one of its own that somebody else has, or any at all."""
+
+ADOPTION_CHANGED = "AdoptionChanged"
+"""The reason of a failure: the Service that was to be adopted is gone, another one, or not as it was."""
+
+LACKING = (NODE_PORT_TAKEN, POOL_EXHAUSTED, ADOPTION_CHANGED)
+"""The reasons of what the ledger holds no number for any more."""
+
+NOT_ADOPTED = (
+    "The Service that is there is somebody else's. Once this is approved it gets the owner mark, and nothing "
+    "else of it changes."
+)
+"""What is said of an exposure while the Service that it is to adopt is not its own."""
 
 TERMINATING = "Terminating"
 """The reason of a failure: somebody's finalizers keep a Service that is being deleted."""
@@ -30,20 +43,6 @@ FIGHT = "Fight"
 
 NEEDS_REPLACE = "NeedsReplace"
 """The reason of a failure: a field that never changes in place, and no approval to make the Service anew."""
-
-DRY_RUN, UPSERT_ONLY = "DryRun", "UpsertOnly"
-"""The reasons of what a cluster's mode holds back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the platform has set for one cluster."""
-
-    mode: Mode = Mode.SYNC
-    drift: OnDrift = OnDrift.HEAL
-
-
-USUAL = Rules()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,7 +90,8 @@ class Desired:
     never waits for the failures of an old one. ``fixed``: the paths that differ from what is live and that
     only delete and create changes, for which the revision has to say ``replaces``. ``noticed`` is the version
     of the Service whose drift people know of, ``reverts`` whether they want that put right, ``calm_from``
-    when a fight is over unless it goes on.
+    when a fight is over unless it goes on. ``adopts_uid``: it is the Service of somebody else with this uid
+    that is to be ours, and never one that we make.
     """
 
     exposure_id: UUID
@@ -117,6 +117,7 @@ class Desired:
     noticed: str | None = None
     reverts: bool = False
     calm_from: datetime | None = None
+    adopts_uid: str | None = None
 
     @property
     def aim(self) -> str:
@@ -145,8 +146,15 @@ class Desired:
         )
 
     def owns(self, observed: "Observed") -> bool:
-        """Return whether a Service is ours."""
+        """Return whether a Service is ours; what is to be adopted is so once our mark is seen on it."""
+        if self.adopts_uid is not None:
+            return self.has_marked(observed)
         return Owner(self.exposure_id, self.uid, self.create_tokens + self.late_tokens).owns(observed)
+
+    def has_marked(self, observed: "Observed") -> bool:
+        """Return whether the Service that is to be adopted has our mark: a write whose answer was lost."""
+        has_token = Owner(self.exposure_id, None, self.create_tokens).owns(observed)
+        return observed.uid == self.adopts_uid and has_token
 
     def marked(self, create_token: str) -> Mark:
         """Return the mark that this revision's Service carries."""
@@ -200,6 +208,14 @@ class Recreate(Action):
     """Delete it and make it again, as its revision allows: ``revised`` or ``drift``."""
 
 
+class Adopt(Action):
+    """PUT our mark on a Service of somebody else, if it is what was approved: ``adopted``."""
+
+
+class HandBack(Action):
+    """PUT it without our mark, which was set and never confirmed: ``withdrawn`` or ``suspended``."""
+
+
 class Delete(Action):
     """Delete it: ``withdrawn`` or ``suspended``."""
 
@@ -248,10 +264,13 @@ def plan(
         yield action
 
 
-WRITES = (Create, Replace, Recreate, Delete)
+WRITES = (Create, Replace, Recreate, Adopt, HandBack, Delete)
 
 
 def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime, rules: Rules) -> Action | None:
+    if want.adopts_uid is not None:
+        action = _plan_adoption(ref, want, have, now, rules)
+        return _allowed(action, want, rules.mode) if isinstance(action, WRITES) else action
     mine = have if have is not None and want.owns(have) else None
     if want.manifest is None:
         if mine is None:
@@ -267,6 +286,20 @@ def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime, rul
     if mine.terminating and not heals:  # it serves until it is gone
         return _linger(ref, want)
     return action
+
+
+def _plan_adoption(
+    ref: Ref, want: Desired, have: Observed | None, now: datetime, rules: Rules
+) -> Action | None:
+    """Plan what stays somebody else's until our mark is confirmed: it is never made and never deleted."""
+    is_marked = have is not None and want.has_marked(have)
+    if want.manifest is None:
+        if is_marked:
+            return HandBack(ref, "suspended" if want.is_suspended else "withdrawn")
+        return None if want.is_down() else Settle(ref, "gone")
+    if have is None or not is_marked:
+        return Adopt(ref, "adopted")
+    return _compare(ref, want, have, now, rules)
 
 
 def _linger(ref: Ref, want: Desired) -> Action | None:
@@ -302,31 +335,10 @@ def _confirm(ref: Ref, want: Desired, mine: Observed, now: datetime) -> Action |
 
 def _allowed(action: Action, want: Desired, mode: Mode, paths: Iterable[str] = ()) -> Action | None:
     """Return the action when the cluster's mode lets it, else that it is held back; None: that is known."""
-    listed = ", ".join(paths) or "its owner mark"
-    would = {
-        Create: "make the Service",
-        Replace: f"change the Service ({listed})",
-        Recreate: f"delete the Service and make it again ({listed})",
-        Delete: "delete the Service",
-    }[type(action)]
-    if mode is Mode.DRY_RUN:
-        message = f"The cluster's mode is dry-run: the worker would {would}, and sends nothing."
-        return _withheld(action.ref, want, DRY_RUN, f"{message} The platform sets the mode.")
-    if mode is Mode.UPSERT_ONLY and isinstance(action, Delete | Recreate):
-        message = f"The cluster's mode is upsert-only: the worker would {would}, and deletes nothing."
-        return _withheld(action.ref, want, UPSERT_ONLY, f"{message} The platform sets the mode.")
-    return action
+    held = held_back(mode, type(action).__name__, paths)
+    return action if held is None else _withheld(action.ref, want, *held)
 
 
 def _withheld(ref: Ref, want: Desired, reason: str, message: str) -> Action | None:
     is_known = want.is_known_to_fail_by(reason) and want.message == message
     return None if is_known else Withhold(ref, reason, message)
-
-
-def explain_fixed(paths: Iterable[str]) -> str:
-    """Return which fields need another Service, and what to do."""
-    listed = ", ".join(sorted(paths)) or "A field of it"
-    return (
-        f"{listed} cannot change in place: the Service would have to be deleted and made again, and this "
-        "revision does not say replace: true. Ask for it with replace: true, or leave that as it is."
-    )

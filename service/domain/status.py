@@ -10,7 +10,7 @@ from shlex import quote
 from service.domain.claim import ClaimState
 from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, NodePort, Revision, SyncState
 from service.domain.lifetime import end_of, held_back
-from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, POOL_EXHAUSTED
+from service.domain.plan import ADOPTION_CHANGED, FOREIGN_OWNER, LACKING, NODE_PORT_TAKEN, NOT_ADOPTED
 from service.domain.review import ANYBODY, missing, seats_of
 from service.domain.spec import Document, ExposureType
 
@@ -96,7 +96,7 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
     pending, approved, live = (
         record.newest(decision) for decision in (Decision.PENDING, Decision.APPROVED, Decision.LIVE)
     )
-    needs_requester = sync.reason == NODE_PORT_TAKEN and not sync.retryable
+    needs_requester = sync.reason in (NODE_PORT_TAKEN, ADOPTION_CHANGED) and not sync.retryable
     state = _effective_state(record, now)
     degraded = state in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
     words = {
@@ -210,7 +210,7 @@ def _allocated(record: ExposureRecord) -> Document:
     if missing:
         since = record.exposure.ended_at or max((c.changed_at for c in claims), default=revision.created_at)
         reason, message = "Released", f"Node ports {', '.join(map(str, missing))} are not held (any more)."
-        if record.sync.reason in (NODE_PORT_TAKEN, POOL_EXHAUSTED):
+        if record.sync.reason in LACKING:
             reason, message = record.sync.reason, record.sync.message or message
         return _condition("Allocated", False, reason, message, since, revision.number)
     listed = ", ".join(f"{port} {state}" for port, state in sorted(claimed.items()))
@@ -243,6 +243,8 @@ def _applied(record: ExposureRecord, now: datetime) -> Document:
 
 
 def _not_yet(record: ExposureRecord) -> str:
+    if record.sync.adopts_uid is not None:
+        return NOT_ADOPTED
     nobody = record.view.seen_at is None
     return "No worker has looked at this cluster yet." if nobody else "Nothing was sent to the cluster yet."
 

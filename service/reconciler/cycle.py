@@ -16,9 +16,11 @@ from itertools import islice
 from uuid import UUID
 
 from service.cluster.gateway import Gateway
+from service.domain.cluster import Rules
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
-from service.domain.plan import Action, Desired, Observed, Ref, Rules, plan
+from service.domain.plan import Action, Desired, Observed, Ref, plan
+from service.reconciler.adoption import adopt_waiting
 from service.reconciler.batch import Batch
 from service.reconciler.breaker import Breaker
 from service.reconciler.cache import ClusterCache, Look
@@ -107,6 +109,7 @@ class Cycle:
             log.warning("cluster cannot be read", extra={"cluster": self._cluster, "answer": str(error)})
             self._view.is_unreadable(str(error))
             return 0
+        adopt_waiting(self._cluster, self._breaker, self._edge)
         self._gather()
         begun = 0
         while not self._breaker.is_open() and (refs := self._next_lot()):

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from service.domain.drift import QUIET
-from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, Revision
+from service.domain.exposure import Decision, ExposureRecord, Intent, Revision
 from service.domain.lifetime import held_back, is_unreviewed, reviewed_until
 from service.domain.manifest import fixed, with_ports
 from service.domain.plan import FIGHT, Desired, Owner, Ref
@@ -53,7 +53,7 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
         tried_aim=sync.aim,
         next_attempt_at=sync.next_attempt_at,
         failure=sync.reason,
-        asked_ports=frozenset(p.number for p in revision.allocation.ports if p.origin is PortOrigin.ASKED),
+        asked_ports=revision.allocation.asked(),
         request_id=revision.request_id,
         message=sync.message,
         cluster_ip=sync.cluster_ip,
@@ -62,6 +62,7 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
         noticed=sync.drift["resource_version"] if sync.drift else None,
         reverts=record.exposure.revert_asked_at is not None,
         calm_from=sync.healed_at + QUIET if sync.reason == FIGHT and sync.healed_at else None,
+        adopts_uid=sync.adopts_uid,
     )
 
 

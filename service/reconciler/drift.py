@@ -6,8 +6,9 @@ Each is said once: the same drift, the same reason, again and again at each look
 import json
 from datetime import datetime
 
-from service.domain.drift import Drift, storable
+from service.domain.drift import drift_of, storable
 from service.domain.exposure import Decision, ExposureRecord, SyncState
+from service.domain.manifest import Mark, with_mark
 from service.domain.plan import Desired, Observed, Withhold
 from service.domain.spec import Document
 from service.reconciler.desire import desired_of
@@ -21,11 +22,14 @@ MOST_CHARACTERS = 32_000
 """Of a Service that is kept for an adoption, as JSON: each look reads it."""
 
 
-def noticed(session: Session, want: Desired, found: Observed, drift: Drift, now: datetime) -> None:
-    """Keep drift for people: what differs, who wrote it, and the Service as it is."""
-    record = _locked(session, want, now)
-    if record is None:
-        return
+def noticed(session: Session, want: Desired, found: Observed, now: datetime) -> None:
+    """Keep drift for people: what differs, who wrote it, and the Service as it was just read."""
+    assert want.manifest is not None
+    mark = Mark.of(found.service)
+    drift = drift_of(found.service, with_mark(want.manifest, want.marked(mark.create_token if mark else "")))
+    record = _locked(session, want, now) if drift is not None else None
+    if drift is None or record is None:
+        return  # undone since: the next look confirms it
     told = drift.document()
     kept = {
         **told,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from service.cluster.gateway import Gateway, Kind
+from service.domain.adoption import why_changed
 from service.domain.drift import Drift, drift_of
 from service.domain.errors import (
     ClusterAway,
@@ -22,16 +23,19 @@ from service.domain.errors import (
     WharfingerError,
 )
 from service.domain.exposure import Decision, ExposureRecord
-from service.domain.manifest import Mark, differs, merged, with_mark
+from service.domain.manifest import Mark, differs, merged, with_mark, without_mark
 from service.domain.plan import (
+    ADOPTION_CHANGED,
     FOREIGN_OWNER,
     NEEDS_REPLACE,
     TERMINATING,
     Action,
+    Adopt,
     Confirm,
     Create,
     Delete,
     Desired,
+    HandBack,
     Linger,
     Notice,
     Observed,
@@ -41,17 +45,18 @@ from service.domain.plan import (
     Report,
     Settle,
     Withhold,
-    explain_fixed,
 )
 from service.domain.spec import Document
 from service.reconciler import drift, recording
 from service.reconciler.batch import Batch
 from service.reconciler.clashes import (
-    advice,
+    UNFORESEEN,
     explain_changed,
     explain_foreign,
+    explain_refused_change,
     explain_taken_port,
     explain_terminating,
+    failure_of,
 )
 from service.reconciler.edge import Edge
 from service.reconciler.recording import Failure, Outcome
@@ -63,8 +68,6 @@ log = logging.getLogger(__name__)
 
 SEND_WITHIN_SECONDS = 5.0
 """No create starts later than this after its look: a process that was stopped meanwhile looks again."""
-
-UNFORESEEN = Failure("Unexpected", "A fault of the worker itself; its log tells more. It is tried again.")
 
 T = TypeVar("T")
 Act = Callable[[Action, Desired, Observed | None], None]
@@ -82,6 +85,8 @@ class Executor:
             Create: self._create,
             Replace: self._replace,
             Recreate: self._recreate,
+            Adopt: self._adopt,
+            HandBack: self._hand_back,
             Delete: self._delete,
             Confirm: self._confirm,
             Settle: self._settle,
@@ -106,7 +111,7 @@ class Executor:
         try:
             self._acts[type(action)](action, want, have)
         except ClusterError as error:
-            self._fail(want, _failure_of(error))
+            self._fail(want, failure_of(error))
         except WharfingerError:
             raise
         except Exception:
@@ -141,9 +146,9 @@ class Executor:
         except (ObjectExists, PortAllocated) as error:
             self._clash(action.ref, want, error, token)
         except ClusterAway as error:
-            self._fail(want, _failure_of(error))
+            self._fail(want, failure_of(error))
         except ClusterError as error:
-            self._fail(want, _failure_of(error), spent=token)
+            self._fail(want, failure_of(error), spent=token)
         else:
             self._written(want, stored, sent, action.reason)
 
@@ -158,7 +163,7 @@ class Executor:
         elif isinstance(error, PortAllocated):
             failure = explain_taken_port(self._gateway.list(Kind.SERVICES).items, want)
         else:
-            failure = _failure_of(error)
+            failure = failure_of(error)
         self._fail(want, failure, spent=token)
 
     def _replace(self, action: Action, want: Desired, _: Observed | None) -> None:
@@ -175,9 +180,8 @@ class Executor:
             stored = self._gateway.replace(merged(current.service, wanted, live.manifest if live else None))
         except ObjectChanged:
             return  # somebody was faster: look again
-        except FieldFixed as error:  # with replace: true it is made anew when it is tried again
-            message = str(error) if want.replaces else f"{error} {explain_fixed(())}"
-            self._fail(want, Failure(NEEDS_REPLACE, message, retryable=want.replaces))
+        except FieldFixed as error:
+            self._fail(want, explain_refused_change(error, want))
             return
         except PortAllocated:
             services = self._gateway.list(Kind.SERVICES).items
@@ -192,8 +196,7 @@ class Executor:
         current = self._ours(action.ref, want) if record else None
         if record is None or current is None or not self._ask_to_go(action.ref, current):
             return
-        old, now = current, self._edge.now()
-        self._write(want, lambda session: recording.replacing(session, want, old, now))
+        self._write(want, lambda session: recording.replacing(session, want, current, self._edge.now()))
         self._create(Create(action.ref, "missing"), want, have)
 
     def _ask_to_go(self, ref: Ref, current: Observed) -> bool:
@@ -208,13 +211,48 @@ class Executor:
             return False
         return True
 
+    def _adopt(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Set our mark on what was approved, and on nothing else: the write is fenced by what was just read.
+
+        One token serves all its tries: only that very Service, as it was read, can get it.
+        """
+        assert want.manifest is not None
+        assert want.adopts_uid is not None
+        token = want.create_tokens[0] if want.create_tokens else self._edge.entropy(16).hex()
+        known = {"create_tokens": [token], "create_sent_at": self._edge.now()}
+        if self._prepare(want, spent=token, **known) is None:
+            return
+        found = self._gateway.service(action.ref.namespace, action.ref.name)
+        if found is not None and want.has_marked(Observed(found)):
+            return  # it has arrived: the next look confirms it
+        change = why_changed(found, want.adopts_uid, want.manifest)
+        if found is None or change is not None:
+            self._fail(want, Failure(ADOPTION_CHANGED, str(change), retryable=False), spent=token)
+            return
+        try:
+            stored = self._gateway.replace(with_mark(found, want.marked(token)))
+        except ObjectChanged:
+            return  # somebody was faster: look again
+        self._written(want, stored, with_mark(want.manifest, want.marked(token)), action.reason)
+
+    def _hand_back(self, action: Action, want: Desired, have: Observed | None) -> None:
+        """Take the mark off again: what was never written down as adopted is somebody else's, as before."""
+        if self._write(want, lambda session: recording.begin(session, want, self._edge.now())) is None:
+            return
+        found = self._gateway.service(action.ref.namespace, action.ref.name)
+        if found is not None and want.has_marked(Observed(found)):
+            try:
+                self._wrote(self._gateway.replace(without_mark(found)))
+            except ObjectChanged:
+                return  # somebody was faster: look again
+        self._settle(action, want, have)
+
     def _delete(self, action: Action, want: Desired, have: Observed | None) -> None:
         if self._write(want, lambda session: recording.begin(session, want, self._edge.now())) is None:
             return
         current = self._ours(action.ref, want)
         if current is not None and current.uid != want.uid:  # a lost create that did arrive: it is spent
-            found = current
-            self._write(want, lambda session: recording.met(session, want, found, self._edge.now()))
+            self._write(want, lambda session: recording.met(session, want, current, self._edge.now()))
         if current is not None and not self._ask_to_go(action.ref, current):
             return
         self._settle(action, want, have)
@@ -248,14 +286,9 @@ class Executor:
 
     def _notice(self, action: Action, want: Desired, _: Observed | None) -> None:
         """Keep drift for people, after a direct read: that alone says who wrote it."""
-        assert want.manifest is not None
         current = self._ours(action.ref, want)
-        mark = Mark.of(current.service) if current is not None else None
-        wanted = with_mark(want.manifest, want.marked(mark.create_token if mark else ""))
-        found = drift_of(current.service, wanted) if current is not None else None
-        if current is not None and found is not None:
-            have, told, now = current, found, self._edge.now()
-            self._write(want, lambda session: drift.noticed(session, want, have, told, now))
+        if current is not None:
+            self._write(want, lambda session: drift.noticed(session, want, current, self._edge.now()))
 
     def _withhold(self, action: Action, want: Desired, _: Observed | None) -> None:
         assert isinstance(action, Withhold)
@@ -315,8 +348,3 @@ class Executor:
 
     def _jitter(self) -> float:
         return self._edge.entropy(1)[0] / 255
-
-
-def _failure_of(error: ClusterError) -> Failure:
-    message = f"{error} {advice(error)}".strip()
-    return Failure(error.reason, message, error.retryable, unknown=isinstance(error, ClusterAway))

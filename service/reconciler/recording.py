@@ -10,24 +10,17 @@ from datetime import datetime, timedelta
 from service.domain.drift import NOBODY, Drift
 from service.domain.errors import AddressRefused
 from service.domain.exposure import Decision, ExposureRecord, Revision, RevisionKind, SyncState
+from service.domain.held import DRY_RUN, UPSERT_ONLY
 from service.domain.history import Ending
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.manifest import Mark, digest, fixed, node_ports
-from service.domain.plan import (
-    DRY_RUN,
-    FIGHT,
-    FOREIGN_OWNER,
-    NODE_PORT_TAKEN,
-    UPSERT_ONLY,
-    Desired,
-    Observed,
-)
+from service.domain.plan import FIGHT, FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
 from service.domain.principal import PrincipalKind
 from service.domain.spec import Document
 from service.reconciler.backoff import NO_HEALS, healed, pause
 from service.reconciler.desire import desired_of
 from service.reconciler.observe import ingress
-from service.store import events, exposures, ports, sync
+from service.store import adoptions, events, exposures, ports, sync
 from service.store.database import Session
 
 ACTOR: Document = {"kind": PrincipalKind.WORKER.value, "person": "worker", "acted_for": None}
@@ -130,8 +123,9 @@ def applied(session: Session, want: Desired, outcome: Outcome, now: datetime, co
         return
     known, stored = record.sync, outcome.stored
     identity = _identity(record, stored, now)
-    if not _still_wanted(record, want, now):  # taken back meanwhile: the next look removes it
-        sync.record(session, want.exposure_id, now, **identity)
+    if not _still_wanted(record, want, now):  # taken back meanwhile: the next look undoes it
+        if record.sync.adopts_uid is None:
+            sync.record(session, want.exposure_id, now, **identity)
         return
     revision = revision_of(record, want)
     became_live = revision.decision is Decision.APPROVED
@@ -160,6 +154,9 @@ def applied(session: Session, want: Desired, outcome: Outcome, now: datetime, co
         cluster_ip=stored.service["spec"].get("clusterIP"),
         ingress=list(ingress(stored)),
     )
+    if record.sync.adopts_uid is not None:
+        changes = adoptions.adopted(session, want.exposure_id, stored.service, now)
+        tell(session, want, "adopted", now, uid=stored.uid, changes=changes)
     if record.exposure.revert_asked_at is not None:
         exposures.note(session, want.exposure_id, revert_asked_at=None)
     _tell_applied(session, record, want, outcome, now, became_live)
@@ -195,9 +192,9 @@ def _tell_applied(
 
 
 def met(session: Session, want: Desired, stored: Observed, now: datetime) -> None:
-    """Write down by which uid the Service is known, and nothing more."""
+    """Write down by which uid the Service is known, and nothing more; an adoption is known by its own."""
     record = exposures.lock(session, want.exposure_id)
-    if record is not None and record.exposure.ended_at is None:
+    if record is not None and record.exposure.ended_at is None and record.sync.adopts_uid is None:
         sync.record(session, want.exposure_id, now, **_identity(record, stored, now))
 
 
@@ -292,7 +289,12 @@ def _identity(record: ExposureRecord, stored: Observed, now: datetime) -> Docume
     mark, sent_at = Mark.of(stored.service), record.sync.create_sent_at
     may_arrive = sent_at is not None and now < sent_at + IN_FLIGHT
     tokens = _without(record, mark.create_token if mark else None) if may_arrive else []
-    return {"uid": stored.uid, "create_tokens": tokens, "create_sent_at": sent_at if tokens else None}
+    return {
+        "uid": stored.uid,
+        "create_tokens": tokens,
+        "create_sent_at": sent_at if tokens else None,
+        "adopts_uid": None,
+    }
 
 
 def _without(record: ExposureRecord, spent: str | None) -> list[str]:

@@ -16,10 +16,10 @@ from sqlalchemy import NullPool, create_engine, text
 
 from service.cluster.gateway import Kind
 from service.domain.claim import PortClaim
+from service.domain.cluster import USUAL
 from service.domain.errors import ClusterError
 from service.domain.exposure import ExposureRecord
 from service.domain.manifest import Mark, with_mark, with_ports
-from service.domain.plan import USUAL
 from service.reconciler.cache import KEPT
 from service.reconciler.crew import Crew
 from service.reconciler.cycle import Cycle

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from service.domain.cluster import OnDrift
-from service.domain.plan import Rules
+from service.domain.cluster import OnDrift, Rules
 from service.domain.spec import Document
 from tests.conftest import Clock
 from tests.integration.api_world import assert_problem

@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from service.domain.cluster import OnDrift
+from service.domain.cluster import OnDrift, Rules
 from service.domain.drift import MOST_HEALS
 from service.domain.errors import WriteForbidden
 from service.domain.exposure import SyncState
-from service.domain.plan import Rules
 from service.domain.spec import Document
 from service.reconciler.backoff import CAP_SECONDS
 from tests.conftest import Clock

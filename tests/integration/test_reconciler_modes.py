@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.domain.cluster import Mode
+from service.domain.cluster import Mode, Rules
 from service.domain.errors import FieldFixed
-from service.domain.plan import Rules
 from service.domain.spec import Document
 from tests.conftest import Clock
 from tests.integration.api_world import assert_problem

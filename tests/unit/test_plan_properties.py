@@ -6,11 +6,11 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.cluster import Mode, OnDrift
+from service.domain.cluster import Mode, OnDrift, Rules
 from service.domain.exposure import SyncState
+from service.domain.held import DRY_RUN
 from service.domain.manifest import Mark, differs, merged, with_mark
 from service.domain.plan import (
-    DRY_RUN,
     FIGHT,
     FOREIGN_OWNER,
     NEEDS_REPLACE,
@@ -27,7 +27,6 @@ from service.domain.plan import (
     Ref,
     Replace,
     Report,
-    Rules,
     Settle,
     Withhold,
     plan,

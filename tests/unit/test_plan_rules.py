@@ -4,14 +4,13 @@ from typing import Any
 
 import pytest
 
-from service.domain.cluster import Mode, OnDrift
+from service.domain.cluster import Mode, OnDrift, Rules
 from service.domain.exposure import SyncState
+from service.domain.held import DRY_RUN, UPSERT_ONLY
 from service.domain.manifest import fixed
 from service.domain.plan import (
-    DRY_RUN,
     FIGHT,
     NEEDS_REPLACE,
-    UPSERT_ONLY,
     Action,
     Confirm,
     Create,
@@ -22,7 +21,6 @@ from service.domain.plan import (
     Recreate,
     Replace,
     Report,
-    Rules,
     Withhold,
     plan,
 )

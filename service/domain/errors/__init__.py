@@ -13,7 +13,7 @@
     ├── NotFound             not there, or not yours to see (the two look alike on purpose)
     ├── Conflict             it clashes with what is
     │   ├── NameTaken · AlreadyDecided · Ended · EnvironmentTaken
-    │   ├── CannotResume · NothingToRenew · NoDrift
+    │   ├── CannotResume · NothingToRenew · NoDrift · AdoptionOpen · NotAdopted
     │   └── NodePortTaken · NodePortReserved · PoolExhausted
     ├── PreconditionFailed   the caller read something older than what is
     │   ├── Stale · DigestMismatch
@@ -89,17 +89,20 @@ from service.domain.errors.ledger import (
     QuotaExceeded,
 )
 from service.domain.errors.lifecycle import (
+    AdoptionOpen,
     AlreadyDecided,
     DigestMismatch,
     Ended,
     EnvironmentTaken,
     NameTaken,
     NoDrift,
+    NotAdopted,
     SelfReview,
 )
 
 __all__ = [
     "AddressRefused",
+    "AdoptionOpen",
     "AlreadyDecided",
     "BadPageToken",
     "Busy",
@@ -123,6 +126,7 @@ __all__ = [
     "NoDrift",
     "NodePortReserved",
     "NodePortTaken",
+    "NotAdopted",
     "NotFound",
     "NothingToRenew",
     "ObjectChanged",

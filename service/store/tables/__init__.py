@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy Core sees them. migrations/ makes them; a test compares the two."""
 
+from service.store.tables.adoptions import adoption
 from service.store.tables.base import METADATA
 from service.store.tables.exposures import event, exposure, exposure_sync, review, revision
 from service.store.tables.governance import audit_event, change_freeze, policy
@@ -20,6 +21,7 @@ from service.store.tables.places import (
 
 __all__ = [
     "METADATA",
+    "adoption",
     "audit_event",
     "change_freeze",
     "cluster",

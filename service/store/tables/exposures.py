@@ -93,6 +93,7 @@ exposure_sync = Table(
     Column("heals_since", Time),
     Column("healed_at", Time),
     Column("drift", JSONB(none_as_null=True)),
+    Column("adopts_uid", Text),
     Column("target_ports", JSONB, nullable=False, server_default="{}"),
     Column("late_tokens", ARRAY(Text), nullable=False, server_default="{}"),
     Index(
