@@ -107,6 +107,7 @@ def test_drift_that_is_gone_is_confirmed() -> None:
         (make_desired(), stolen(), "change the Service (spec.selector)"),
         (make_desired(revision=2, is_live=False), make_observed(), "change the Service (its owner mark)"),
         (make_desired(manifest=None), make_observed(), "delete the Service"),
+        (make_wish(adopts_uid="uid-foreign"), make_foreign(), "set the owner mark on the Service"),
     ],
 )
 def test_a_dry_run_says_what_would_be_done(want: Desired, have: Observed | None, words: str) -> None:
