@@ -6,7 +6,7 @@ Only the dynamic pick differs: the lowest free number here, a random one there.
 
 from typing import Any
 
-from service.domain.errors import ClusterAway, PortAllocated, WriteRefused
+from service.domain.errors import ClusterAway, FieldFixed, PortAllocated, WriteRefused
 
 Document = dict[str, Any]
 
@@ -116,7 +116,7 @@ class NodePorts:
         if not needs_health_check_port(before["spec"]):
             self._allocate_health_check(name, spec)
         elif spec.get("healthCheckNodePort") not in (None, before["spec"]["healthCheckNodePort"]):
-            raise WriteRefused(f'Service "{name}" is invalid: spec.healthCheckNodePort: field is immutable')
+            raise FieldFixed(f'Service "{name}" is invalid: spec.healthCheckNodePort: field is immutable')
         self.taken -= held - node_ports(spec)
 
     def release(self, spec: Document) -> None:

@@ -3,11 +3,12 @@
 Source: k8s.io/kubernetes pkg/registry/core/service/strategy.go and storage/storage.go at v1.37.2.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
-from service.domain.errors import ObjectChanged, WriteRefused
+from service.domain.errors import AddressRefused, FieldFixed, ObjectChanged, WriteRefused
 from tests.fake_ports import needs_health_check_port, needs_node_ports
 
 Document = dict[str, Any]
@@ -80,7 +81,7 @@ def carry_over(service: Document, before: Document) -> None:
     both_balance = spec["type"] == old["type"] == "LoadBalancer"
     if both_balance and spec.get("loadBalancerClass") != old.get("loadBalancerClass"):
         name = service["metadata"]["name"]
-        raise WriteRefused(f'Service "{name}" is invalid: spec.loadBalancerClass: may not change once set')
+        raise FieldFixed(f'Service "{name}" is invalid: spec.loadBalancerClass: may not change once set')
     if needs_health_check_port(spec) and needs_health_check_port(old):
         spec.setdefault("healthCheckNodePort", old["healthCheckNodePort"])
 
@@ -101,3 +102,28 @@ def validate(service: Document) -> None:
         raise WriteRefused(f"{refusal}spec.ports[0].nodePort: Forbidden: may not be used")
     if spec["type"] != "LoadBalancer" and spec.get("loadBalancerSourceRanges"):
         raise WriteRefused(f"{refusal}spec.LoadBalancerSourceRanges: Forbidden: may only be used by it")
+
+
+def cluster_ip(service: Document, others: Iterable[Document], version: int) -> str:
+    """Return the cluster IP that a new Service states when it can be had, else a free one."""
+    stated = service["spec"].get("clusterIP")
+    taken = {other["spec"]["clusterIP"] for other in others}
+    if stated is None:
+        numbers = itertools.count(1 + len(taken) + version)
+        return next(ip for n in numbers if (ip := f"10.0.{n // 250 % 250}.{n % 250 + 1}") not in taken)
+    problem = "provided IP is already allocated" if stated in taken else None
+    if not stated.startswith("10.0."):
+        problem = "the provided network does not match the current range"
+    if problem is not None:
+        name, why = service["metadata"]["name"], f"failed to allocate IP {stated}: {problem}"
+        raise AddressRefused(
+            f'Service "{name}" is invalid: spec.clusterIPs: Invalid value: ["{stated}"]: {why}'
+        )
+    return str(stated)
+
+
+def as_item(document: Document) -> Document:
+    """Return a copy as a list shows it: without apiVersion and kind."""
+    return {
+        field: deepcopy(value) for field, value in document.items() if field not in ("apiVersion", "kind")
+    }

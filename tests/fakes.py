@@ -9,20 +9,21 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from service.cluster.gateway import Change, ChangeKind, Kind, Listing
 from service.domain.errors import (
     ClusterAway,
+    NamespaceMissing,
+    NamespaceTerminating,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
-    WriteForbidden,
 )
 from tests.fake_endpoints import NAMED_PORT, slice_of_pods, slice_ports
+from tests.fake_managers import timestamp, written
 from tests.fake_ports import NodePorts
-from tests.fake_rules import Key, carry_over, check_preconditions, defaulted, validate
+from tests.fake_rules import Key, as_item, carry_over, check_preconditions, cluster_ip, defaulted, validate
 from tests.fake_watch import Journal
 
 Document = dict[str, Any]
@@ -62,7 +63,7 @@ class FakeCluster:
     def list(self, kind: Kind, keep: Callable[[Document], Document] | None = None) -> Listing:
         self._enter(f"list {kind}")
         with self._lock:
-            items = [_as_item(thing) for thing in self._things(kind)]
+            items = [as_item(thing) for thing in self._things(kind)]
             return Listing(list(map(keep, items)) if keep else items, str(self._version))
 
     def watch(self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
@@ -249,9 +250,9 @@ class FakeCluster:
         metadata = service["metadata"]
         key = metadata["namespace"], metadata["name"]
         if key[0] not in self._namespaces:
-            raise ObjectMissing(f'namespaces "{key[0]}" not found')
+            raise NamespaceMissing(f'namespaces "{key[0]}" not found')
         if not self._namespaces[key[0]]:
-            raise WriteForbidden(
+            raise NamespaceTerminating(
                 f'services "{key[1]}" is forbidden: unable to create new content in namespace {key[0]} '
                 "because it is being terminated"
             )
@@ -260,11 +261,10 @@ class FakeCluster:
         validate(service)
         if key in self._services:
             raise ObjectExists(f'services "{key[1]}" already exists')
-        number = 1 + len(self._services) + self._version
-        address = f"10.0.{number // 250 % 250}.{number % 250 + 1}"
+        address = cluster_ip(service, self._services.values(), self._version)
         service["spec"] |= {"clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"]}
         service["spec"].setdefault("ipFamilyPolicy", "SingleStack")
-        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": _timestamp()}
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": timestamp()}
         service["status"] = {"loadBalancer": {}}
         self.node_ports = ports
         return self._store(key, service, manager)
@@ -302,7 +302,7 @@ class FakeCluster:
         if not service["metadata"].get("finalizers"):
             self._drop(key)
         elif "deletionTimestamp" not in service["metadata"]:
-            service["metadata"]["deletionTimestamp"] = _timestamp()
+            service["metadata"]["deletionTimestamp"] = timestamp()
             service["metadata"]["resourceVersion"] = self._next_version()
             self._journal.tell(ChangeKind.MODIFIED, service)
 
@@ -317,9 +317,8 @@ class FakeCluster:
             self._journal.tell(ChangeKind.DELETED, gone, Kind.ENDPOINT_SLICES)
 
     def _store(self, key: Key, service: Document, manager: str) -> Document:
-        entry = {"manager": manager, "operation": "Update", "apiVersion": "v1", "time": _timestamp()}
-        others = [e for e in service["metadata"].get("managedFields", ()) if e["manager"] != manager]
-        service["metadata"]["managedFields"] = [*others, entry]
+        entries = written(self._services.get(key), service, manager, timestamp())
+        service["metadata"]["managedFields"] = entries
         service["metadata"]["resourceVersion"] = self._next_version()
         change = ChangeKind.MODIFIED if key in self._services else ChangeKind.ADDED
         self._journal.tell(change, service)
@@ -347,14 +346,3 @@ class FakeCluster:
     def _next_version(self) -> str:
         self._version += 1
         return str(self._version)
-
-
-def _timestamp() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _as_item(document: Document) -> Document:
-    """Return a copy as a list shows it: without apiVersion and kind."""
-    return {
-        field: deepcopy(value) for field, value in document.items() if field not in ("apiVersion", "kind")
-    }

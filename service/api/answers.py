@@ -80,6 +80,7 @@ class StatusSchema(Shown):
     approved = Nested(RevisionPointerSchema(), allow_none=True)
     live = Nested(RevisionPointerSchema(), allow_none=True)
     lifetime = Nested(LifetimeSchema())
+    drift = Pairs(allow_none=True, metadata={"description": "Kept for you: {diff, manager, at, seen_at, …}."})
 
 
 class ExposureSchema(Shown):

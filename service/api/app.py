@@ -11,6 +11,7 @@ from service.api import (
     adoptions,
     changes,
     docs,
+    drift,
     evidence,
     exposures,
     freezes,
@@ -40,6 +41,7 @@ PROBES = frozenset({"health.livez", "health.readyz", "metrics.metrics"})
 RESOURCES = (
     exposures,
     changes,
+    drift,
     revisions,
     reviews,
     evidence,

@@ -58,6 +58,7 @@ TITLES: Mapping[str, str] = {
     "pool-exhausted": "No node port is left",
     "already-decided": "It is decided already",
     "ended": "The exposure has ended",
+    "no-drift": "No drift is kept",
     "adoption-open": "The Service's adoption was asked for already",
     "not-adopted": "The Service is not adopted yet",
     "environment-taken": "The namespace has another environment",

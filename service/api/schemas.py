@@ -181,6 +181,10 @@ class RenewalRequestSchema(Closed):
     )
 
 
+class DriftRequestSchema(Closed):
+    action = Choice("revert", "adopt", required=True)
+
+
 class DifferenceQuerySchema(Closed):
     against = Text(
         validate=Pattern("base|[1-9][0-9]{0,8}", "revision's number, or base"),

@@ -10,9 +10,13 @@ from typing import Any
 
 from service.cluster.gateway import Change, ChangeKind
 from service.domain.errors import (
+    AddressRefused,
     ClusterAway,
     ClusterError,
+    FieldFixed,
     ListTooOld,
+    NamespaceMissing,
+    NamespaceTerminating,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -24,6 +28,7 @@ from service.domain.spec import Document
 
 _ALREADY_ALLOCATED = "provided port is already allocated"
 _OUT_OF_RANGE = "provided port is not in the valid range"
+_FIXED = ("may not change once set", "field is immutable")
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
     401: WriteForbidden,
     403: WriteForbidden,
@@ -44,7 +49,7 @@ def classify(method: str, status: int, answer: Document) -> ClusterError:
         return ClusterAway(str(what))
     message = str(answer.get("message") or f"HTTP {status}")
     if status in _BY_STATUS:
-        return _BY_STATUS[status](message)
+        return (_namespace_error(status, answer) or _BY_STATUS[status])(message)
     if status == 409:
         exists = method == "POST" and answer.get("reason") == "AlreadyExists"
         return ObjectExists(message) if exists else ObjectChanged(message)
@@ -57,16 +62,30 @@ def classify(method: str, status: int, answer: Document) -> ClusterError:
     return WriteRefused(message)
 
 
+def _namespace_error(status: int, answer: Document) -> type[ClusterError] | None:
+    """Return the error when it is the namespace that is not there, or on its way out."""
+    details = answer.get("details") or {}
+    if status == 404 and details.get("kind") == "namespaces":
+        return NamespaceMissing
+    reasons = [cause.get("reason") for cause in details.get("causes") or ()]
+    return NamespaceTerminating if status == 403 and "NamespaceTerminating" in reasons else None
+
+
 def _classify_invalid(answer: Document, message: str) -> ClusterError:
     """Return the error for a 422 that is not about a taken number.
 
     The apiserver wraps whatever its node port allocator fails with, a verdict as well as etcd trouble, as
     ``FieldValueInvalid`` of that nodePort. So when every cause is of that kind and none is a verdict on the
-    number, the same request may pass later: ``ClusterAway``. Anything else judges what was sent.
+    number, the same request may pass later: ``ClusterAway``. Anything else judges what was sent; when it is
+    about nothing but fields that never change in place, or the address, another request helps.
     """
     causes = (answer.get("details") or {}).get("causes") or ()
     if causes and all(_is_allocator_trouble(cause) for cause in causes):
         return ClusterAway(message)
+    if causes and all(str(cause.get("message", "")).endswith(_FIXED) for cause in causes):
+        return FieldFixed(message)
+    if causes and all(str(cause.get("field", "")).startswith("spec.clusterIP") for cause in causes):
+        return AddressRefused(message)
     return WriteRefused(message)
 
 

@@ -93,8 +93,10 @@ class Gateway(Protocol):
             ObjectExists: the name is in use (409).
             PortAllocated: "provided port is already allocated"; also when the name exists and holds that
                 port.
-            ObjectMissing: the namespace is not there (404).
-            WriteForbidden: RBAC, quota, a terminating namespace or an admission webhook (403).
+            NamespaceMissing: the namespace is not there (404).
+            NamespaceTerminating: it is being deleted (403).
+            WriteForbidden: RBAC, quota or an admission webhook (403).
+            AddressRefused: the stated clusterIP is taken, or not of the cluster's (422).
             WriteRefused: any other 4xx.
         """
 
@@ -103,6 +105,7 @@ class Gateway(Protocol):
 
         Raises:
             ObjectChanged: it changed or went meanwhile (409).
+            FieldFixed: it has a field that never changes in place (422).
             PortAllocated, ObjectMissing, WriteForbidden, WriteRefused: as for ``create``.
             ValueError: it carries no uid or no resourceVersion; nothing was sent.
         """

@@ -1,5 +1,6 @@
 """What the platform wants of a cluster: how far the worker may go in it."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -21,3 +22,14 @@ class OnDrift(StrEnum):
     """It is put right at once."""
     REPORT = "report"
     """A person decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the platform has set for one cluster."""
+
+    mode: Mode = Mode.SYNC
+    drift: OnDrift = OnDrift.HEAL
+
+
+USUAL = Rules()

@@ -66,7 +66,8 @@ class Exposure:
     ``applied_at`` is when the cluster first had it, ``clock_started_at`` when its lifetime began to run.
     ``reminded_until``: every reminder that was due until then is sent. ``violations``: what deny rules say of
     it now, None: nobody has looked; ``judged_at`` is the policies' epoch then. ``forbidden_ports``: to which
-    numbers its named target ports led when that suspended it.
+    numbers its named target ports led when that suspended it. ``revert_asked_at``: since when the worker is
+    to put drift right that is kept.
     """
 
     id: UUID
@@ -86,6 +87,7 @@ class Exposure:
     violations: tuple[Document, ...] | None = None
     judged_at: int = 0
     forbidden_ports: Mapping[str, Sequence[int]] | None = None
+    revert_asked_at: datetime | None = None
 
 
 class PortOrigin(StrEnum):
@@ -184,7 +186,8 @@ class Sync:
     ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
     ``reason`` are about: ``revision N`` or ``removal``. ``target_ports``: each named target port's numbers,
     as ready pods give them. ``late_tokens``: of creates that nobody waits for any more, and that may arrive
-    all the same.
+    all the same. ``heals`` in a row, since when, and the last one. ``drift`` is what is kept of it for
+    people: ``reconciler.drift`` writes it, ``domain.drift`` reads it.
     """
 
     state: SyncState = SyncState.NONE
@@ -208,6 +211,10 @@ class Sync:
     adopts_uid: str | None = None
     target_ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
     late_tokens: tuple[str, ...] = ()
+    heals: int = 0
+    heals_since: datetime | None = None
+    healed_at: datetime | None = None
+    drift: Document | None = None
 
 
 class Opinion(StrEnum):

@@ -237,6 +237,22 @@ def differs(current: Document, wanted: Document) -> tuple[str, ...]:
     return tuple(found)
 
 
+def fixed(before: Document, after: Document) -> tuple[str, ...]:
+    """Return the paths in which two Services differ and that no update changes: only delete and create does.
+
+    The cluster's address and families are fixed too, and are not ours to state.
+    """
+    old, new = before["spec"], after["spec"]
+    if not old.get("type") == new.get("type") == "LoadBalancer":
+        return ()  # with another type the cluster forgets both
+    numbers = (old.get("healthCheckNodePort"), new.get("healthCheckNodePort"))
+    differ = {
+        "spec.loadBalancerClass": old.get("loadBalancerClass") != new.get("loadBalancerClass"),
+        "spec.healthCheckNodePort": all(numbers) and numbers[0] != numbers[1],
+    }
+    return tuple(path for path, is_other in differ.items() if is_other)
+
+
 def _defaulted(field: str, want: object, have: object, wanted_spec: Document) -> bool:
     """Return whether the cluster only filled in what the manifest left open."""
     if want is not None:

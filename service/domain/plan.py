@@ -5,13 +5,15 @@ both sides and never at what happened in between. At most one action per key; wh
 the next look.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from service.domain.cluster import USUAL, Mode, OnDrift, Rules
 from service.domain.exposure import SyncState
-from service.domain.manifest import Mark, differs, with_mark
+from service.domain.held import explain_fixed, held_back
+from service.domain.manifest import PREFIX, Mark, differs, fixed, with_mark
 from service.domain.spec import Document
 
 FOREIGN_OWNER = "ForeignOwner"
@@ -34,6 +36,13 @@ NOT_ADOPTED = (
 
 TERMINATING = "Terminating"
 """The reason of a failure: somebody's finalizers keep a Service that is being deleted."""
+
+
+FIGHT = "Fight"
+"""The reason of what is put right again and again: somebody undoes it."""
+
+NEEDS_REPLACE = "NeedsReplace"
+"""The reason of a failure: a field that never changes in place, and no approval to make the Service anew."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,8 +87,11 @@ class Desired:
 
     ``manifest`` is complete but for the mark; None: nothing is to be there, for ever, or for now when it
     ``is_suspended``. ``next_attempt_at`` and ``failure`` (its reason) hold for ``tried_aim`` alone: a new aim
-    never waits for the failures of an old one. ``adopts_uid``: it is the Service of somebody else with this
-    uid that is to be ours, and never one that we make.
+    never waits for the failures of an old one. ``fixed``: the paths that differ from what is live and that
+    only delete and create changes, for which the revision has to say ``replaces``. ``noticed`` is the version
+    of the Service whose drift people know of, ``reverts`` whether they want that put right, ``calm_from``
+    when a fight is over unless it goes on. ``adopts_uid``: it is the Service of somebody else with this uid
+    that is to be ours, and never one that we make.
     """
 
     exposure_id: UUID
@@ -98,6 +110,13 @@ class Desired:
     asked_ports: frozenset[int] = frozenset()
     is_suspended: bool = False
     request_id: str = ""
+    message: str | None = None
+    cluster_ip: str | None = None
+    replaces: bool = False
+    fixed: tuple[str, ...] = ()
+    noticed: str | None = None
+    reverts: bool = False
+    calm_from: datetime | None = None
     adopts_uid: str | None = None
 
     @property
@@ -121,8 +140,9 @@ class Desired:
     def is_same_wish(self, other: "Desired | None") -> bool:
         """Return whether nothing that a write depends on has changed since this was read."""
         return other is not None and (
-            (self.aim, self.digest, self.manifest, self.uid, self.create_tokens, self.is_suspended)
-            == (other.aim, other.digest, other.manifest, other.uid, other.create_tokens, other.is_suspended)
+            (self.aim, self.digest, self.manifest, self.uid, self.create_tokens)
+            == (other.aim, other.digest, other.manifest, other.uid, other.create_tokens)
+            and (self.is_suspended, self.reverts) == (other.is_suspended, other.reverts)
         )
 
     def owns(self, observed: "Observed") -> bool:
@@ -184,6 +204,10 @@ class Replace(Action):
     """PUT our fields: ``revised`` or ``drift``."""
 
 
+class Recreate(Action):
+    """Delete it and make it again, as its revision allows: ``revised`` or ``drift``."""
+
+
 class Adopt(Action):
     """PUT our mark on a Service of somebody else, if it is what was approved: ``adopted``."""
 
@@ -197,7 +221,7 @@ class Delete(Action):
 
 
 class Confirm(Action):
-    """Record that the cluster has what was approved: ``applied``."""
+    """Record that the cluster has what was approved: ``applied``, or ``calm`` after a fight."""
 
 
 class Settle(Action):
@@ -212,39 +236,61 @@ class Linger(Action):
     """Tell that it is being deleted and only finalizers keep it: ``terminating``."""
 
 
-def plan(desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: datetime) -> Iterator[Action]:
+class Notice(Action):
+    """Tell people of drift that is kept for them: ``drift``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withhold(Action):
+    """Do nothing and say why: ``DryRun``, ``UpsertOnly`` or ``NeedsReplace``."""
+
+    message: str
+
+
+def plan(
+    desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: datetime, rules: Rules = USUAL
+) -> Iterator[Action]:
     """Yield what makes the cluster match; nothing for a key that is in sync, resting or not due.
 
     Services without a desired side are not looked at: what is not ours is never touched.
     """
     for ref, want in sorted(desired.items()):
-        if want.rests(now):
+        rests = want.rests(now)
+        if rests and not want.is_known_to_fail_by(FIGHT):
             continue
-        action = _plan_one(ref, want, observed.get(ref))
-        if action is not None:
-            yield action
+        action = _plan_one(ref, want, observed.get(ref), now, rules)
+        if action is None or (rests and isinstance(action, WRITES)):
+            continue
+        yield action
 
 
-def _plan_one(ref: Ref, want: Desired, have: Observed | None) -> Action | None:
+WRITES = (Create, Replace, Recreate, Adopt, HandBack, Delete)
+
+
+def _plan_one(ref: Ref, want: Desired, have: Observed | None, now: datetime, rules: Rules) -> Action | None:
     if want.adopts_uid is not None:
-        return _plan_adoption(ref, want, have)
+        action = _plan_adoption(ref, want, have, now, rules)
+        return _allowed(action, want, rules.mode) if isinstance(action, WRITES) else action
     mine = have if have is not None and want.owns(have) else None
     if want.manifest is None:
         if mine is None:
             return None if want.is_down() else Settle(ref, "gone")
         reason = "suspended" if want.is_suspended else "withdrawn"
-        return _linger(ref, want) if mine.terminating else Delete(ref, reason)
+        return _linger(ref, want) if mine.terminating else _allowed(Delete(ref, reason), want, rules.mode)
     if have is None:
-        return Create(ref, "missing")
+        return _allowed(Create(ref, "missing"), want, rules.mode)
     if mine is None:
         return None if want.is_known_to_fail_by(FOREIGN_OWNER) else Report(ref, "foreign")
-    action = _compare(ref, want, mine)
-    if mine.terminating and (action is None or action.reason != "drift"):  # it serves until it is gone
+    action = _compare(ref, want, mine, now, rules)
+    heals = isinstance(action, Replace) and action.reason == "drift"
+    if mine.terminating and not heals:  # it serves until it is gone
         return _linger(ref, want)
     return action
 
 
-def _plan_adoption(ref: Ref, want: Desired, have: Observed | None) -> Action | None:
+def _plan_adoption(
+    ref: Ref, want: Desired, have: Observed | None, now: datetime, rules: Rules
+) -> Action | None:
     """Plan what stays somebody else's until our mark is confirmed: it is never made and never deleted."""
     is_marked = have is not None and want.has_marked(have)
     if want.manifest is None:
@@ -253,17 +299,46 @@ def _plan_adoption(ref: Ref, want: Desired, have: Observed | None) -> Action | N
         return None if want.is_down() else Settle(ref, "gone")
     if have is None or not is_marked:
         return Adopt(ref, "adopted")
-    return _compare(ref, want, have)
+    return _compare(ref, want, have, now, rules)
 
 
 def _linger(ref: Ref, want: Desired) -> Action | None:
     return None if want.is_known_to_fail_by(TERMINATING) else Linger(ref, "terminating")
 
 
-def _compare(ref: Ref, want: Desired, mine: Observed) -> Action | None:
+def _compare(ref: Ref, want: Desired, mine: Observed, now: datetime, rules: Rules) -> Action | None:
     assert want.manifest is not None
     mark = Mark.of(mine.service)
+    wanted = with_mark(want.manifest, want.marked(mark.create_token if mark else ""))
+    paths = differs(mine.service, wanted)
+    if not paths:
+        return _confirm(ref, want, mine, now)
+    if want.is_live and rules.drift is OnDrift.REPORT and not want.reverts:
+        is_known = want.sync_state is SyncState.DRIFTED and want.noticed == mine.resource_version
+        return None if is_known else Notice(ref, "drift")
+    reason = "drift" if want.is_live else "revised"
+    stuck = {path for path in fixed(mine.service, wanted) if path in paths or path in want.fixed}
+    if want.replaces and (stuck or want.is_known_to_fail_by(NEEDS_REPLACE)):
+        return _allowed(Recreate(ref, reason), want, rules.mode, sorted(stuck))
+    if stuck:
+        return _withheld(ref, want, NEEDS_REPLACE, explain_fixed(stuck))
+    changed = [path for path in paths if PREFIX not in path]
+    return _allowed(Replace(ref, reason), want, rules.mode, changed)
+
+
+def _confirm(ref: Ref, want: Desired, mine: Observed, now: datetime) -> Action | None:
+    if want.is_known_to_fail_by(FIGHT) and want.uid == mine.uid:
+        return Confirm(ref, "calm") if want.calm_from is None or now >= want.calm_from else None
     settled = want.sync_state is SyncState.IN_SYNC and want.sync_revision == want.revision
-    if mark is None or differs(mine.service, with_mark(want.manifest, want.marked(mark.create_token))):
-        return Replace(ref, "drift" if want.is_live else "revised")
     return None if settled and want.uid == mine.uid else Confirm(ref, "applied")
+
+
+def _allowed(action: Action, want: Desired, mode: Mode, paths: Iterable[str] = ()) -> Action | None:
+    """Return the action when the cluster's mode lets it, else that it is held back; None: that is known."""
+    held = held_back(mode, type(action).__name__, paths)
+    return action if held is None else _withheld(action.ref, want, *held)
+
+
+def _withheld(ref: Ref, want: Desired, reason: str, message: str) -> Action | None:
+    is_known = want.is_known_to_fail_by(reason) and want.message == message
+    return None if is_known else Withhold(ref, reason, message)

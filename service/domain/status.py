@@ -47,7 +47,14 @@ def summarise(record: ExposureRecord, now: datetime) -> Document:
         "approved": _pointer(record.newest(Decision.APPROVED)),
         "live": _pointer(record.newest(Decision.LIVE)),
         "lifetime": _lifetime(record),
+        "drift": _drift(record),
     }
+
+
+def _drift(record: ExposureRecord) -> Document | None:
+    """Return what is kept for people: ``{manager, operation, at, others, diff, seen_at}``."""
+    kept = record.sync.drift
+    return kept and {name: kept[name] for name in kept if name not in ("service", "resource_version")}
 
 
 def _pointer(revision: Revision | None) -> Document | None:

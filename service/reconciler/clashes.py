@@ -1,11 +1,51 @@
 """Who is in the way, said so that a person can act on it. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from service.domain.errors import (
+    AddressRefused,
+    ClusterAway,
+    ClusterError,
+    FieldFixed,
+    NamespaceMissing,
+    NamespaceTerminating,
+    WriteForbidden,
+    WriteRefused,
+)
+from service.domain.held import explain_fixed
 from service.domain.manifest import node_ports
-from service.domain.plan import NODE_PORT_TAKEN, Desired
+from service.domain.plan import NEEDS_REPLACE, NODE_PORT_TAKEN, Desired
 from service.domain.spec import Document
 from service.reconciler.recording import Failure
+
+UNFORESEEN = Failure("Unexpected", "A fault of the worker itself; its log tells more. It is tried again.")
+
+ADVICE: Mapping[type[ClusterError], str] = {
+    NamespaceMissing: "The Service is made once the namespace is there: make it, or delete this exposure.",
+    NamespaceTerminating: "Whoever deletes the namespace, or holds it by a finalizer, decides when it is "
+    "gone. The Service is made again when the namespace is back; else delete this exposure.",
+    WriteForbidden: "A right, a quota or a webhook of the cluster is in the way: ask who runs it. "
+    "It is tried again.",
+    AddressRefused: "It is made with another address.",
+    WriteRefused: "The cluster does not take it as it is: change what was asked for, or ask who runs the "
+    "cluster. It is tried again now and then.",
+    ClusterAway: "It is tried again.",
+    ClusterError: "It is looked at again, then tried again.",
+}
+"""What to do about an answer, by its class or the nearest one above it."""
+
+
+def failure_of(error: ClusterError) -> Failure:
+    """Return the apiserver's own message, with what to do or what will be done."""
+    advice = next(ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE)
+    unknown = isinstance(error, ClusterAway)
+    return Failure(error.reason, f"{error} {advice}".strip(), error.retryable, unknown=unknown)
+
+
+def explain_refused_change(error: FieldFixed, want: Desired) -> Failure:
+    """Return that the Service has to be made anew: by itself where its revision allows that."""
+    message = str(error) if want.replaces else f"{error} {explain_fixed(())}"
+    return Failure(NEEDS_REPLACE, message, retryable=want.replaces)
 
 
 def explain_foreign(service: Document) -> str:

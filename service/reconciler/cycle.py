@@ -16,6 +16,7 @@ from itertools import islice
 from uuid import UUID
 
 from service.cluster.gateway import Gateway
+from service.domain.cluster import Rules
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
 from service.domain.plan import Action, Desired, Observed, Ref, plan
@@ -72,6 +73,7 @@ class Cycle:
 
     def __init__(self, cluster: Cluster, lease: Lease, gateway: Gateway, edge: Edge, crew: Crew) -> None:
         self._cluster, self._lease, self._edge, self._crew = cluster.name, lease, edge, crew
+        self._rules = Rules(cluster.mode, cluster.drift)
         self.cache = ClusterCache(cluster.name)
         self._breaker = Breaker(gateway, edge)
         batch = Batch(edge.transaction)
@@ -196,7 +198,9 @@ class Cycle:
             want,
             service,
             thieves_of(record, want, service, self._strangers.conflicts, now),
-            tuple(plan({ref: want}, look.services, now)) if want and _may_act(record, want) else (),
+            tuple(plan({ref: want}, look.services, now, self._rules))
+            if want and _may_act(record, want)
+            else (),
             self._readiness.of(record, service, look.slices.get(ref, ())),
         )
 

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
+from service.domain.drift import QUIET
 from service.domain.exposure import Decision, ExposureRecord, Intent, Revision
 from service.domain.lifetime import held_back, is_unreviewed, reviewed_until
-from service.domain.manifest import with_ports
-from service.domain.plan import Desired, Owner, Ref
+from service.domain.manifest import fixed, with_ports
+from service.domain.plan import FIGHT, Desired, Owner, Ref
 
 
 def ref_of(record: ExposureRecord) -> Ref:
@@ -54,8 +55,24 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
         failure=sync.reason,
         asked_ports=revision.allocation.asked(),
         request_id=revision.request_id,
+        message=sync.message,
+        cluster_ip=sync.cluster_ip,
+        replaces=revision.spec.replace,
+        fixed=_fixed(record, revision),
+        noticed=sync.drift["resource_version"] if sync.drift else None,
+        reverts=record.exposure.revert_asked_at is not None,
+        calm_from=sync.healed_at + QUIET if sync.reason == FIGHT and sync.healed_at else None,
         adopts_uid=sync.adopts_uid,
     )
+
+
+def _fixed(record: ExposureRecord, revision: Revision) -> tuple[str, ...]:
+    """Return where a revision differs from what is live, and no update brings the one to the other."""
+    live = record.newest(Decision.LIVE)
+    if live is None or live.number == revision.number:
+        return ()
+    before, after = (with_ports(each.manifest, each.allocation) for each in (live, revision))
+    return fixed(before, after)
 
 
 def _due(record: ExposureRecord, now: datetime) -> Revision | None:

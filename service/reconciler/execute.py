@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from service.cluster.gateway import Gateway, Kind
 from service.domain.adoption import why_changed
+from service.domain.drift import Drift, drift_of
 from service.domain.errors import (
     ClusterAway,
     ClusterError,
+    FieldFixed,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -25,6 +27,7 @@ from service.domain.manifest import Mark, differs, merged, with_mark, without_ma
 from service.domain.plan import (
     ADOPTION_CHANGED,
     FOREIGN_OWNER,
+    NEEDS_REPLACE,
     TERMINATING,
     Action,
     Adopt,
@@ -34,23 +37,29 @@ from service.domain.plan import (
     Desired,
     HandBack,
     Linger,
+    Notice,
     Observed,
+    Recreate,
     Ref,
     Replace,
     Report,
     Settle,
+    Withhold,
 )
 from service.domain.spec import Document
-from service.reconciler import recording
+from service.reconciler import drift, recording
 from service.reconciler.batch import Batch
 from service.reconciler.clashes import (
+    UNFORESEEN,
     explain_changed,
     explain_foreign,
+    explain_refused_change,
     explain_taken_port,
     explain_terminating,
+    failure_of,
 )
 from service.reconciler.edge import Edge
-from service.reconciler.recording import Failure
+from service.reconciler.recording import Failure, Outcome
 from service.reconciler.refusal import refused
 from service.reconciler.removal import removed
 from service.store.database import Session
@@ -59,8 +68,6 @@ log = logging.getLogger(__name__)
 
 SEND_WITHIN_SECONDS = 5.0
 """No create starts later than this after its look: a process that was stopped meanwhile looks again."""
-
-UNFORESEEN = Failure("Unexpected", "A fault of the worker itself; its log tells more. It is tried again.")
 
 T = TypeVar("T")
 Act = Callable[[Action, Desired, Observed | None], None]
@@ -77,6 +84,7 @@ class Executor:
         self._acts: Mapping[type[Action], Act] = {
             Create: self._create,
             Replace: self._replace,
+            Recreate: self._recreate,
             Adopt: self._adopt,
             HandBack: self._hand_back,
             Delete: self._delete,
@@ -84,6 +92,8 @@ class Executor:
             Settle: self._settle,
             Report: self._report,
             Linger: self._linger,
+            Notice: self._notice,
+            Withhold: self._withhold,
         }
 
     def execute(self, action: Action, want: Desired, have: Observed | None) -> None:
@@ -101,7 +111,7 @@ class Executor:
         try:
             self._acts[type(action)](action, want, have)
         except ClusterError as error:
-            self._fail(want, _failure_of(error))
+            self._fail(want, failure_of(error))
         except WharfingerError:
             raise
         except Exception:
@@ -129,14 +139,16 @@ class Executor:
         if self._edge.monotonic() - begun > SEND_WITHIN_SECONDS:
             return
         sent = with_mark(want.manifest, want.marked(token))
+        if want.cluster_ip is not None:  # the address that it had: clients may know it
+            sent["spec"]["clusterIP"] = want.cluster_ip
         try:
             stored = self._gateway.create(sent)
         except (ObjectExists, PortAllocated) as error:
             self._clash(action.ref, want, error, token)
         except ClusterAway as error:
-            self._fail(want, _failure_of(error))
+            self._fail(want, failure_of(error))
         except ClusterError as error:
-            self._fail(want, _failure_of(error), spent=token)
+            self._fail(want, failure_of(error), spent=token)
         else:
             self._written(want, stored, sent, action.reason)
 
@@ -151,7 +163,7 @@ class Executor:
         elif isinstance(error, PortAllocated):
             failure = explain_taken_port(self._gateway.list(Kind.SERVICES).items, want)
         else:
-            failure = _failure_of(error)
+            failure = failure_of(error)
         self._fail(want, failure, spent=token)
 
     def _replace(self, action: Action, want: Desired, _: Observed | None) -> None:
@@ -163,16 +175,41 @@ class Executor:
         mark, live = Mark.of(current.service), record.newest(Decision.LIVE)
         token = mark.create_token if mark else self._edge.entropy(16).hex()  # the mark may have been stripped
         wanted = with_mark(want.manifest, want.marked(token))
+        found = drift_of(current.service, wanted) if action.reason == "drift" else None
         try:
             stored = self._gateway.replace(merged(current.service, wanted, live.manifest if live else None))
         except ObjectChanged:
             return  # somebody was faster: look again
+        except FieldFixed as error:
+            self._fail(want, explain_refused_change(error, want))
+            return
         except PortAllocated:
             services = self._gateway.list(Kind.SERVICES).items
             others = (service for service in services if Observed(service).ref != action.ref)
             self._fail(want, explain_taken_port(others, want))
             return
-        self._written(want, stored, wanted, action.reason)
+        self._written(want, stored, wanted, action.reason, found)
+
+    def _recreate(self, action: Action, want: Desired, have: Observed | None) -> None:
+        """Delete it and make it again, its ports ours all the while; finalizers may keep it for a while."""
+        record = self._prepare(want)
+        current = self._ours(action.ref, want) if record else None
+        if record is None or current is None or not self._ask_to_go(action.ref, current):
+            return
+        self._write(want, lambda session: recording.replacing(session, want, current, self._edge.now()))
+        self._create(Create(action.ref, "missing"), want, have)
+
+    def _ask_to_go(self, ref: Ref, current: Observed) -> bool:
+        """Delete the Service that was just read; return False when somebody was faster: look again."""
+        if current.terminating:
+            return True
+        try:
+            self._gateway.delete(ref.namespace, ref.name, current.uid, current.resource_version)
+        except ObjectMissing:
+            pass
+        except ObjectChanged:
+            return False
+        return True
 
     def _adopt(self, action: Action, want: Desired, _: Observed | None) -> None:
         """Set our mark on what was approved, and on nothing else: the write is fenced by what was just read.
@@ -215,16 +252,9 @@ class Executor:
             return
         current = self._ours(action.ref, want)
         if current is not None and current.uid != want.uid:  # a lost create that did arrive: it is spent
-            found = current
-            self._write(want, lambda session: recording.met(session, want, found, self._edge.now()))
-        if current is not None and not current.terminating:
-            ref = action.ref
-            try:
-                self._gateway.delete(ref.namespace, ref.name, current.uid, current.resource_version)
-            except ObjectMissing:
-                pass
-            except ObjectChanged:
-                return  # somebody was faster: look again
+            self._write(want, lambda session: recording.met(session, want, current, self._edge.now()))
+        if current is not None and not self._ask_to_go(action.ref, current):
+            return
         self._settle(action, want, have)
 
     def _settle(self, action: Action, want: Desired, _: Observed | None) -> None:
@@ -254,6 +284,19 @@ class Executor:
         removing = want.manifest is None  # then it goes as it should, only later
         self._fail(want, Failure(TERMINATING, explain_terminating(have.service), unknown=removing))
 
+    def _notice(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Keep drift for people, after a direct read: that alone says who wrote it."""
+        current = self._ours(action.ref, want)
+        if current is not None:
+            self._write(want, lambda session: drift.noticed(session, want, current, self._edge.now()))
+
+    def _withhold(self, action: Action, want: Desired, _: Observed | None) -> None:
+        assert isinstance(action, Withhold)
+        if action.reason == NEEDS_REPLACE:
+            self._fail(want, Failure(NEEDS_REPLACE, action.message, retryable=False))
+            return
+        self._write(want, lambda session: drift.withheld(session, want, action, self._edge.now()))
+
     def _prepare(self, want: Desired, spent: str | None = None, **values: object) -> ExposureRecord | None:
         """Look again, bind the ports, write down what is tried; None: it must not be sent."""
         record, obstacle = self._write(want, lambda session: self._begin(session, want, values))
@@ -276,21 +319,21 @@ class Executor:
         found = self._gateway.service(ref.namespace, ref.name)
         return Observed(found) if found is not None and want.owns(Observed(found)) else None
 
-    def _written(self, want: Desired, stored: Document, sent: Document, reason: str) -> None:
+    def _written(
+        self, want: Desired, stored: Document, sent: Document, reason: str, healed: Drift | None = None
+    ) -> None:
         """Write down a write that was taken. What the cluster changed on the way is not what was approved."""
         self._wrote(stored)
         changed = differs(stored, sent)
         if not changed:
-            self._applied(want, Observed(stored), reason)
+            self._applied(want, Observed(stored), reason, healed)
             return
         self._write(want, lambda session: recording.met(session, want, Observed(stored), self._edge.now()))
         self._fail(want, Failure("ChangedByCluster", explain_changed(changed)))
 
-    def _applied(self, want: Desired, stored: Observed, reason: str) -> None:
-        edge = self._edge
-        self._write(
-            want, lambda session: recording.applied(session, want, stored, reason, edge.now(), edge.cooling)
-        )
+    def _applied(self, want: Desired, stored: Observed, reason: str, healed: Drift | None = None) -> None:
+        edge, outcome = self._edge, Outcome(stored=stored, reason=reason, drift=healed, jitter=self._jitter())
+        self._write(want, lambda session: recording.applied(session, want, outcome, edge.now(), edge.cooling))
 
     def _write(self, want: Desired, write: Callable[[Session], T]) -> T:
         return self._batch.write(want.exposure_id, write)
@@ -298,11 +341,10 @@ class Executor:
     def _fail(self, want: Desired, failure: Failure, spent: str | None = None) -> None:
         facts = {"exposure_id": str(want.exposure_id), "reason": failure.reason, "answer": failure.message}
         log.warning("could not act", extra=facts)
-        jitter = self._edge.entropy(1)[0] / 255
+        jitter = self._jitter()
         self._write(
             want, lambda session: recording.failed(session, want, failure, self._edge.now(), jitter, spent)
         )
 
-
-def _failure_of(error: ClusterError) -> Failure:
-    return Failure(error.reason, str(error), error.retryable, unknown=isinstance(error, ClusterAway))
+    def _jitter(self) -> float:
+        return self._edge.entropy(1)[0] / 255

@@ -7,14 +7,17 @@ happens while one is open, so between ``begin`` and the rest anything may have c
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.domain.drift import NOBODY, Drift
+from service.domain.errors import AddressRefused
 from service.domain.exposure import Decision, ExposureRecord, Revision, RevisionKind, SyncState
+from service.domain.held import DRY_RUN, UPSERT_ONLY
 from service.domain.history import Ending
 from service.domain.lifecycle import Mover, move, move_sync
-from service.domain.manifest import Mark, digest
-from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
+from service.domain.manifest import Mark, digest, fixed, node_ports
+from service.domain.plan import FIGHT, FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
 from service.domain.principal import PrincipalKind
 from service.domain.spec import Document
-from service.reconciler.backoff import pause
+from service.reconciler.backoff import NO_HEALS, healed, pause
 from service.reconciler.desire import desired_of
 from service.reconciler.observe import ingress
 from service.store import adoptions, events, exposures, ports, sync
@@ -26,7 +29,10 @@ IN_FLIGHT = timedelta(seconds=15)
 """How long a create of unknown outcome may still arrive: the call's 4 s, the apiserver's 3 s, twice over."""
 
 HEALED = {"missing": "recreated", "drift": "drift-healed"}
-"""Event of an application that made nothing live, by the reason of its action."""
+"""Event of a heal: an application that made nothing live, by the reason of its action."""
+
+HELD_BACK = (DRY_RUN, UPSERT_ONLY)
+"""Reasons that say nothing of an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,19 @@ class Failure:
     message: str
     retryable: bool = True
     unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the cluster has after an action, why it was done, and what was drift until then.
+
+    ``stored`` comes from the cluster itself, never from a cache. ``jitter``: 0 to 1.
+    """
+
+    stored: Observed
+    reason: str
+    drift: Drift | None = None
+    jitter: float = 0.0
 
 
 def via(current: SyncState, *path: SyncState) -> str:
@@ -59,7 +78,7 @@ def begin(session: Session, want: Desired, now: datetime, **values: object) -> E
     if record is None or not want.is_same_wish(desired_of(record, now)):
         return None
     state = SyncState.REMOVING if want.manifest is None else SyncState.APPLYING
-    again = record.sync.aim == want.aim
+    again = record.sync.aim == want.aim and record.sync.reason not in HELD_BACK
     if not again:  # what failed before, and how long it rests, was about something else
         values |= {"next_attempt_at": None, "reason": None, "message": None, "retryable": True}
     sync.record(
@@ -93,17 +112,16 @@ def obstacle(session: Session, record: ExposureRecord, want: Desired, now: datet
     return None
 
 
-def applied(
-    session: Session, want: Desired, stored: Observed, reason: str, now: datetime, cooling: timedelta
-) -> None:
+def applied(session: Session, want: Desired, outcome: Outcome, now: datetime, cooling: timedelta) -> None:
     """Write down that the cluster has what was approved: from here on the Service is known by its uid.
 
-    ``stored`` comes from the cluster itself, never from a cache: the ports that a new live revision does
-    without cool from now on.
+    The ports that a new live revision does without cool from now on. What is put right too often is in a
+    fight.
     """
     record = exposures.lock(session, want.exposure_id)
     if record is None or record.exposure.ended_at is not None:
         return
+    known, stored = record.sync, outcome.stored
     identity = _identity(record, stored, now)
     if not _still_wanted(record, want, now):  # taken back meanwhile: the next look undoes it
         if record.sync.adopts_uid is None:
@@ -114,29 +132,63 @@ def applied(
     if became_live:
         _make_live(session, record, revision, now)
     _release_dropped(session, record, revision, now + cooling, now)
+    values: Document = {"aim": None, "next_attempt_at": None, "reason": None, "message": None}
+    if outcome.reason == "calm":
+        values |= NO_HEALS
+    elif not became_live and outcome.reason in HEALED:
+        blame = outcome.drift.blame() if outcome.drift else NOBODY
+        values |= healed(known, want.aim, blame, now, outcome.jitter)
+    path = (SyncState.APPLYING, SyncState.IN_SYNC, *((SyncState.DRIFTED,) if values["reason"] else ()))
     sync.record(
         session,
         want.exposure_id,
         now,
         **identity,
-        state=via(record.sync.state, SyncState.APPLYING, SyncState.IN_SYNC),
+        **values,
+        state=via(known.state, *path),
         revision=want.revision,
-        aim=None,
         attempts=0,
-        next_attempt_at=None,
-        reason=None,
-        message=None,
         retryable=True,
         still_serving=False,
+        drift=None,
         cluster_ip=stored.service["spec"].get("clusterIP"),
         ingress=list(ingress(stored)),
     )
     if record.sync.adopts_uid is not None:
         changes = adoptions.adopted(session, want.exposure_id, stored.service, now)
         tell(session, want, "adopted", now, uid=stored.uid, changes=changes)
-    kind = "live" if became_live else HEALED.get(reason)
-    if kind is not None:
-        tell(session, want, kind, now, uid=stored.uid, reason=reason)
+    if record.exposure.revert_asked_at is not None:
+        exposures.note(session, want.exposure_id, revert_asked_at=None)
+    _tell_applied(session, record, want, outcome, now, became_live)
+    if values["reason"] == FIGHT != known.reason:
+        by = outcome.drift.blame() if outcome.drift else NOBODY
+        tell(session, want, "drift-fight", now, by=by, heals=values["heals"], message=values["message"])
+
+
+def _tell_applied(
+    session: Session,
+    record: ExposureRecord,
+    want: Desired,
+    outcome: Outcome,
+    now: datetime,
+    became_live: bool,
+) -> None:
+    """Tell what became of it, with what the record was before; nothing when it was known."""
+    known, stored = record.sync, outcome.stored
+    facts: Document = {"uid": stored.uid, "reason": outcome.reason}
+    before = record.newest(Decision.LIVE)
+    if became_live:
+        if before is not None and outcome.reason == "missing":  # another Service than the one that was live
+            address = stored.service["spec"].get("clusterIP")
+            facts |= {"replaces": before.number, "cluster_ip": {"before": known.cluster_ip, "now": address}}
+        tell(session, want, "live", now, **facts)
+    elif outcome.reason in HEALED:
+        told = outcome.drift.document() if outcome.drift else {}
+        tell(session, want, HEALED[outcome.reason], now, **facts, **told)
+    elif outcome.reason == "calm":
+        tell(session, want, "drift-fight-over", now, heals=known.heals)
+    elif known.drift is not None:
+        tell(session, want, "drift-gone", now, **facts)
 
 
 def met(session: Session, want: Desired, stored: Observed, now: datetime) -> None:
@@ -144,6 +196,16 @@ def met(session: Session, want: Desired, stored: Observed, now: datetime) -> Non
     record = exposures.lock(session, want.exposure_id)
     if record is not None and record.exposure.ended_at is None and record.sync.adopts_uid is None:
         sync.record(session, want.exposure_id, now, **_identity(record, stored, now))
+
+
+def replacing(session: Session, want: Desired, old: Observed, now: datetime) -> None:
+    """Tell that a Service is deleted to be made again, and what it was: its ports stay ours."""
+    record = exposures.lock(session, want.exposure_id)
+    if record is not None:
+        address, ports_kept = old.service["spec"].get("clusterIP"), sorted(node_ports(old.service))
+        fields = sorted({*want.fixed, *fixed(old.service, want.manifest or old.service)})
+        facts = {"fields": fields, "cluster_ip": address, "node_ports": ports_kept}
+        tell(session, want, "replacing", now, uid=old.uid, **facts)
 
 
 def recognised(session: Session, want: Desired, found: Observed, spent: str, now: datetime) -> bool:
@@ -190,6 +252,7 @@ def failed(
         retryable=failure.retryable,
         still_serving=_serves(record, failure),
         create_tokens=_without(record, spent),
+        cluster_ip=None if failure.reason == AddressRefused.reason else known.cluster_ip,
     )
     if known.reason != failure.reason or not again:
         kind = "removal-failed" if removing else "apply-failed"

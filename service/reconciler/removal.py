@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from service.domain.exposure import Decision, ExposureRecord, SyncState
 from service.domain.lifecycle import Mover, move
 from service.domain.plan import Desired
+from service.reconciler.backoff import NO_HEALS
 from service.reconciler.desire import desired_of
 from service.reconciler.recording import IN_FLIGHT, tell, via
 from service.store import exposures, ports, sync
@@ -42,7 +43,11 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
         target_ports={},
         ingress=[],
         cluster_ip=None,
+        drift=None,
+        **NO_HEALS,
     )
+    if record.exposure.revert_asked_at is not None:
+        exposures.note(session, want.exposure_id, revert_asked_at=None)
     if want.is_suspended:  # approvals and claims stay
         tell(session, want, "taken-down", now)
     else:

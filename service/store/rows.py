@@ -43,6 +43,7 @@ LIFETIME = (
     "reminded_until",
     "next_deadline_at",
     "judged_at",
+    "revert_asked_at",
     "forbidden_ports",
 )
 

@@ -13,7 +13,7 @@ from sqlalchemy import Row, bindparam, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from service.domain.exposure import Allocation, ExposureRecord
-from service.domain.plan import NODE_PORT_TAKEN, POOL_EXHAUSTED, Owner, Ref
+from service.domain.plan import FIGHT, NODE_PORT_TAKEN, POOL_EXHAUSTED, Owner, Ref
 from service.domain.spec import Document
 from service.store import tables as t
 from service.store.records import joined
@@ -36,7 +36,10 @@ DUE = text("""
         ) END)
     ORDER BY e.created_at, e.id
 """)
-"""What rests after a failure is left out; ``domain.plan`` has the last word on that."""
+"""What rests after a failure is left out, but for what may end by itself: a fight, or a port that is lacking.
+
+``domain.plan`` has the last word on that.
+"""
 
 SETTLED = text("""
     SELECT e.id, e.namespace, e.name, e.intent = 'present' AS is_present, s.state, s.revision, s.uid,
@@ -77,7 +80,7 @@ class Settled:
 
 def due(session: Session, cluster: str, now: datetime) -> list[Ref]:
     """Return the keys for which something may have to be done, the oldest exposure first."""
-    facts = {"cluster": cluster, "now": now, "lacking": [NODE_PORT_TAKEN, POOL_EXHAUSTED]}
+    facts = {"cluster": cluster, "now": now, "lacking": [NODE_PORT_TAKEN, POOL_EXHAUSTED, FIGHT]}
     return [Ref(row.namespace, row.name) for row in session.execute(DUE, facts)]
 
 

@@ -12,9 +12,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.domain.allocation import Before
-from service.domain.errors import Ended, Forbidden, NotAdopted
+from service.domain.errors import Ended, Fault, Forbidden, Invalid, NotAdopted
 from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, RevisionKind
 from service.domain.lifetime import is_unreviewed
+from service.domain.manifest import fixed, render
 from service.domain.principal import Principal, Role
 from service.domain.spec import Spec
 from service.store import exposures, identities
@@ -48,7 +49,8 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
         NotFound: no such exposure for this caller.
         Forbidden: neither a requester of its team nor the platform.
         Ended: it has ended, or is on its way out.
-        Stale, PreconditionRequired, Invalid: by the edit.
+        Stale, PreconditionRequired: by the edit.
+        Invalid: by the edit, or it needs another Service and does not say replace.
         PolicyDenied, UnsatisfiablePolicy, QuotaExceeded, NodePortTaken, NodePortReserved, PoolExhausted: as
             for a new request.
     """
@@ -71,6 +73,7 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
     place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
     pool = check_place(place, metadata, spec, act.principal)
     check_quota(spec, exposure_id)
+    breaks = check_fixed(record, spec)
     made = draft(session, spec, standing(record, place, edit.kind, act.now), act, judge)
     pending = record.newest(Decision.PENDING)
     if pending is not None:
@@ -80,7 +83,36 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
     exposures.changed(session, exposure_id, generation=made.revision.number, next_deadline_at=act.now)
     after = exposures.get(session, exposure_id)
     assert after is not None
-    return Submitted(after, warnings)
+    return Submitted(after, (*breaks, *warnings))
+
+
+def check_fixed(record: ExposureRecord, spec: Spec) -> tuple[str, ...]:
+    """Return the warning that a change needs another Service, none when it needs none.
+
+    Raises:
+        Invalid: it does, and the specification does not allow it.
+    """
+    live = record.newest(Decision.LIVE)
+    if live is None or record.exposure.intent is not Intent.PRESENT:
+        return ()  # it is made anew anyway
+    paths = fixed(live.manifest, render(record.exposure.metadata, spec))
+    listed = ", ".join(paths)
+    if paths and not spec.replace:
+        detail = (
+            f"{listed} cannot change in place. With replace: true the Service is deleted and made again: "
+            "connections break and the load balancer's address may change; node ports stay."
+        )
+        raise Invalid([Fault(FIXED[path], detail, "needs-replace") for path in paths])
+    if not paths:
+        return ()
+    return (
+        f"The Service is deleted and made again, since {listed} cannot change in place: connections break "
+        "and the load balancer's address may change. Node ports stay, the cluster IP is asked for again.",
+    )
+
+
+FIXED = {"spec.loadBalancerClass": "#/spec/load_balancer/class"}
+"""Where a client says what cannot change in place."""
 
 
 def standing(record: ExposureRecord, place: identities.Place, kind: RevisionKind, now: datetime) -> Standing:

@@ -12,6 +12,8 @@ from tests.fakes import FakeCluster
 
 Document = dict[str, Any]
 FIRST, LAST = 30000, 30040
+HAND = "kubectl-edit"
+"""The field manager of somebody else's hands."""
 _numbers = itertools.count(1)
 
 
@@ -93,7 +95,7 @@ class Real:
         path = _path(namespace, name)
         edited = self.request("GET", path)
         change(edited)
-        return self.request("PUT", path, edited)
+        return self.request("PUT", f"{path}?fieldManager={HAND}", edited)
 
     def remove(self, namespace: str, name: str) -> None:
         self.request("DELETE", _path(namespace, name))

@@ -6,10 +6,11 @@ import pytest
 
 from service.cluster.gateway import Kind
 from service.domain.errors import (
+    AddressRefused,
+    NamespaceMissing,
+    NamespaceTerminating,
     ObjectExists,
-    ObjectMissing,
     PortAllocated,
-    WriteForbidden,
     WriteRefused,
 )
 from tests.contract.builders import make_port, make_service, numbers
@@ -135,19 +136,36 @@ def test_a_node_port_out_of_range_is_refused_for_good(cluster: Cluster) -> None:
 
 
 def test_a_create_in_an_unknown_namespace_says_so(cluster: Cluster) -> None:
-    with pytest.raises(ObjectMissing, match='namespaces "nowhere" not found'):
+    with pytest.raises(NamespaceMissing, match='namespaces "nowhere" not found'):
         cluster.gateway.create(make_service("nowhere"))
 
 
-def test_a_create_in_a_terminating_namespace_is_forbidden(cluster: Cluster) -> None:
+def test_a_create_in_a_terminating_namespace_says_so(cluster: Cluster) -> None:
     namespace = cluster.add_namespace()
     keeper = make_service(namespace, "keeper")
     keeper["metadata"]["finalizers"] = ["example.com/slow"]
     cluster.gateway.create(keeper)
     cluster.end_namespace(namespace)
 
-    with pytest.raises(WriteForbidden, match="being terminated"):
+    with pytest.raises(NamespaceTerminating, match="being terminated"):
         cluster.gateway.create(make_service(namespace))
+
+
+def test_a_stated_address_is_given_again_once_it_is_free(cluster: Cluster) -> None:
+    namespace = cluster.add_namespace()
+    address = cluster.gateway.create(make_service(namespace))["spec"]["clusterIP"]
+    cluster.remove(namespace, "web")
+
+    assert cluster.gateway.create(make_service(namespace, clusterIP=address))["spec"]["clusterIP"] == address
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_an_address_that_cannot_be_had_is_told_apart(cluster: Cluster, outside: bool) -> None:
+    namespace = cluster.add_namespace()
+    taken = cluster.gateway.create(make_service(namespace))["spec"]["clusterIP"]
+
+    with pytest.raises(AddressRefused, match="failed to allocate IP"):
+        cluster.gateway.create(make_service(namespace, "other", clusterIP="192.0.2.1" if outside else taken))
 
 
 def test_a_refused_create_takes_no_node_port(cluster: Cluster) -> None:

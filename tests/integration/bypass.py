@@ -31,7 +31,7 @@ NO_NODE_PORTS: Document = {
     "name": "no-node-ports",
     "deny": [{"expression": 'object.spec.type == "NodePort"', "message": "Not here."}],
 }
-LASTING = ("cluster", "namespace", "team", "team_namespace", "token")
+LASTING = ("cluster", "ledger", "namespace", "team", "team_namespace", "token")
 """The tables whose rows all attempts share."""
 AS_BEFORE = (
     "DELETE FROM team_namespace WHERE team <> namespace",

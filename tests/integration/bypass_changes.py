@@ -1,5 +1,6 @@
 """Attempts at what is asked for: content that slips by, places of others, changes that look small."""
 
+from service.domain.cluster import OnDrift, Rules
 from service.domain.spec import Document
 from service.policies import DEFAULTS, shipped
 from tests.integration.adoption_world import a_wish
@@ -31,6 +32,30 @@ def balanced(ground: Ground) -> Case:
     ground.cluster.calls.clear()
     assert case.decisions() == ["live"]
     return case
+
+
+def edited_by_hand(ground: Ground) -> Case:
+    """Return a live exposure whose selector somebody has changed in the cluster, where drift is kept."""
+    case = ground.live()
+    ground.cluster_rules = Rules(drift=OnDrift.REPORT)
+    ground.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"app": "thief"}))
+    ground.settle()
+    return case
+
+
+@answers(202, None, "thief", "live", "pending")
+def an_edit_by_hand_is_adopted_without_a_review(ground: Ground) -> Answer:
+    return edited_by_hand(ground).act("drift", body={"action": "adopt"})
+
+
+@answers(404, "not-found", "", "live")
+def another_team_decides_about_drift(ground: Ground) -> Answer:
+    return edited_by_hand(ground).act("drift", "ben", {"action": "revert"})
+
+
+@answers(403, "forbidden", "Only a requester of team", "live")
+def a_reviewer_decides_about_drift(ground: Ground) -> Answer:
+    return edited_by_hand(ground).act("drift", "eve", {"action": "adopt"})
 
 
 @answers(422, "invalid", "#/spec/external_ips", NOTHING)
@@ -176,6 +201,11 @@ def an_annotation_opens_the_load_balancer(ground: Ground) -> Answer:
 
 @answers(202, None, "widening", "live", "pending")
 def the_class_is_another(ground: Ground) -> Answer:
+    return balanced(ground).change(load_balancer={"class": "example.com/internet"}, replace=True)
+
+
+@answers(422, "invalid", "cannot change in place", "live")
+def the_class_is_another_and_nobody_said_that_the_service_goes(ground: Ground) -> Answer:
     return balanced(ground).change(load_balancer={"class": "example.com/internet"})
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 from service.cluster.gateway import Kind
 from service.domain.claim import PortClaim
+from service.domain.cluster import USUAL
 from service.domain.errors import ClusterError
 from service.domain.exposure import ExposureRecord
 from service.domain.manifest import Mark, with_mark, with_ports
@@ -197,6 +198,7 @@ class ReconcilerWorld:
         self.cluster = Cluster()
         self.cluster.add_namespace("team-a")
         self.cluster.add_node("n1", "192.0.2.10")
+        self.cluster_rules = self._looks_by = USUAL
         self.looker = Looker(self.cluster, self.edge)
 
     def request(self, name: str = "hello", **spec: Any) -> Story:
@@ -230,8 +232,10 @@ class ReconcilerWorld:
 
     def cycle(self, times: int = 1) -> int:
         """Look that often, without any time passing; return how many actions that took."""
-        if self.looker.edge is not self.edge:
-            self.looker = Looker(self.cluster, self.edge)
+        if self.looker.edge is not self.edge or self._looks_by is not self.cluster_rules:
+            self._looks_by = self.cluster_rules
+            settings = replace(DEV, mode=self._looks_by.mode, drift=self._looks_by.drift)
+            self.looker = Looker(self.cluster, self.edge, settings=settings)
         return sum(self.looker.look() for _ in range(times))
 
     def record(self, story: Story) -> ExposureRecord:

@@ -162,10 +162,10 @@ def test_what_fails_in_a_way_nobody_foresaw_rests_like_any_failure(world: Steppi
     world.cluster.refuse_next("create", ZeroDivisionError("a fault of ours"))
     world.cycle(20)
     assert world.written() == ["create", "create"]
-    assert other.condition("Applied") == ("True", "InSync")
-    assert story.condition("Applied")[1] == "Unexpected"
+    reasons = {each.condition("Applied")[1] for each in (story, other)}
+    assert reasons == {"Unexpected", "InSync"}  # of two of one time either is the first
     world.later(seconds=2)
-    assert story.condition("Applied") == ("True", "InSync")
+    assert story.condition("Applied") == other.condition("Applied") == ("True", "InSync")
 
 
 @pytest.mark.parametrize("right", ["quota", "namespace"])
@@ -292,4 +292,4 @@ def test_a_message_that_the_database_could_not_store_is_stored_all_the_same(worl
     story = world.approved()
     world.cluster.refuse_next("create", WriteRefused("a webhook says \0 no"))
     world.cycle()
-    assert story.message() == "a webhook says \N{REPLACEMENT CHARACTER} no"
+    assert story.message().startswith("a webhook says \N{REPLACEMENT CHARACTER} no The cluster does not")

@@ -67,6 +67,7 @@ def test_a_copy_under_another_name_is_foreign_and_stays(world: SteppingWorld) ->
     story = world.live(type="ClusterIP", ports=[{"port": 80}])
     copy = world.service(story)
     copy["metadata"] = {**copy["metadata"], "name": "copy"}
+    del copy["spec"]["clusterIP"]
     world.cluster.add_service(copy)
     story.delete()
     world.cycle(2)

@@ -6,8 +6,12 @@ import pytest
 
 from service.cluster.answers import classify
 from service.domain.errors import (
+    AddressRefused,
     ClusterAway,
     ClusterError,
+    FieldFixed,
+    NamespaceMissing,
+    NamespaceTerminating,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -33,6 +37,10 @@ TAKEN = "Invalid value: 30180: provided port is already allocated"
 OUTSIDE = (
     "Invalid value: 40000: provided port is not in the valid range. The range of valid ports is 30000-32767"
 )
+CLASS = make_cause('Invalid value: "example.com/b": may not change once set', "spec.loadBalancerClass")
+HEALTH = make_cause("Forbidden: field is immutable", "spec.healthCheckNodePort", "FieldValueForbidden")
+ADDRESS = make_cause("failed to allocate IP 10.0.0.9: provided IP is already allocated", "spec.clusterIPs")
+ENDING = make_cause("namespace b is being terminated", "metadata.namespace", "NamespaceTerminating")
 TROUBLE = make_cause("Invalid value: 30180: etcdserver: request timed out")
 
 
@@ -64,6 +72,11 @@ TROUBLE = make_cause("Invalid value: 30180: etcdserver: request timed out")
         ),
         ("POST", 422, make_status("x", "Invalid", make_cause("bad", "spec.ports[0].port")), WriteRefused),
         ("POST", 422, make_status("x", "Invalid"), WriteRefused),
+        ("PUT", 422, make_status("x", "Invalid", CLASS, HEALTH), FieldFixed),
+        ("PUT", 422, make_status("x", "Invalid", CLASS, make_cause("bad", "spec.selector")), WriteRefused),
+        ("POST", 422, make_status("x", "Invalid", ADDRESS), AddressRefused),
+        ("POST", 403, make_status("x", "Forbidden", ENDING), NamespaceTerminating),
+        ("POST", 404, {"kind": "Status", "details": {"kind": "namespaces"}}, NamespaceMissing),
         ("POST", 400, make_status(), WriteRefused),
         ("POST", 413, make_status(), WriteRefused),
         ("POST", 408, make_status(), ClusterAway),

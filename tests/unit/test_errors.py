@@ -85,7 +85,7 @@ def test_every_answer_of_a_cluster_has_a_reason_of_its_own() -> None:
 def test_only_a_refusal_is_final() -> None:
     final = [kind for kind in KINDS if issubclass(kind, ClusterError) and not kind.retryable]
 
-    assert final == [errors.WriteRefused]
+    assert final == [errors.WriteRefused, errors.FieldFixed]
 
 
 # What they say.

@@ -6,10 +6,14 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.cluster import Mode, OnDrift, Rules
 from service.domain.exposure import SyncState
+from service.domain.held import DRY_RUN
 from service.domain.manifest import Mark, differs, merged, with_mark
 from service.domain.plan import (
+    FIGHT,
     FOREIGN_OWNER,
+    NEEDS_REPLACE,
     TERMINATING,
     Action,
     Confirm,
@@ -17,11 +21,14 @@ from service.domain.plan import (
     Delete,
     Desired,
     Linger,
+    Notice,
     Observed,
+    Recreate,
     Ref,
     Replace,
     Report,
     Settle,
+    Withhold,
     plan,
 )
 from tests.builders import (
@@ -52,8 +59,13 @@ wishes = st.builds(
     create_tokens=st.sampled_from([(), (TOKEN,), ("older", TOKEN)]),
     tried_aim=st.sampled_from([None, "revision 1", "revision 2", "removal"]),
     next_attempt_at=st.sampled_from(TIMES),
-    failure=st.sampled_from([None, FOREIGN_OWNER, "NodePortTaken"]),
+    failure=st.sampled_from([None, FOREIGN_OWNER, "NodePortTaken", FIGHT, NEEDS_REPLACE, DRY_RUN]),
+    replaces=st.booleans(),
+    noticed=st.sampled_from([None, "41"]),
+    reverts=st.booleans(),
+    calm_from=st.sampled_from(TIMES),
 )
+every_rule = st.builds(Rules, st.sampled_from(Mode), st.sampled_from(OnDrift))
 
 
 @st.composite
@@ -99,8 +111,17 @@ def apply(action: Action, desired: dict[Ref, Desired], observed: dict[Ref, Obser
             stored = merged(observed[ref].service, sent, None)
             stored["spec"]["externalTrafficPolicy"] = "Cluster"
             observed[ref] = Observed(stored)
-        case Delete():
+        case Delete() | Recreate():
             del observed[ref]
+            return
+        case Notice():
+            noticed = observed[ref].resource_version
+            desired[ref] = replace(want, sync_state=SyncState.DRIFTED, noticed=noticed)
+            return
+        case Withhold(reason=reason, message=message):
+            desired[ref] = replace(
+                want, failure=reason, message=message, tried_aim=want.aim, next_attempt_at=None
+            )
             return
         case Settle():
             del desired[ref]
@@ -159,8 +180,11 @@ def test_a_plan_acts_on_a_service_only_when_it_is_ours(
         have = observed.get(action.ref)
         ours = have is not None and desired[action.ref].owns(have)
         match action:
-            case Replace() | Delete() | Confirm():
+            case Replace() | Delete() | Confirm() | Notice():
                 assert ours
+            case Recreate():
+                assert ours
+                assert desired[action.ref].replaces
             case Create():
                 assert have is None
             case Report():
@@ -170,13 +194,43 @@ def test_a_plan_acts_on_a_service_only_when_it_is_ours(
                 assert not ours
 
 
+@given(worlds(), every_rule)
+def test_no_plan_goes_further_than_the_rules(
+    world: tuple[dict[Ref, Desired], dict[Ref, Observed]], rules: Rules
+) -> None:
+    desired, observed = world
+
+    for action in plan(desired, observed, NOON, rules):
+        want = desired[action.ref]
+        if rules.mode is Mode.DRY_RUN:
+            assert not isinstance(action, Create | Replace | Recreate | Delete)
+        if rules.mode is Mode.UPSERT_ONLY:
+            assert not isinstance(action, Recreate | Delete)
+        if rules.drift is OnDrift.REPORT and want.is_live and not want.reverts:
+            assert not isinstance(action, Replace | Recreate)
+
+
+@given(worlds(), every_rule)
+def test_a_plan_comes_to_rest_under_every_rule(
+    world: tuple[dict[Ref, Desired], dict[Ref, Observed]], rules: Rules
+) -> None:
+    desired, observed = world
+
+    for _ in range(4):  # at most: delete, create, confirm, nothing
+        actions = list(plan(desired, observed, NOON, rules))
+        for action in actions:
+            apply(action, desired, observed)
+
+    assert actions == []
+
+
 @given(worlds())
 def test_a_plan_that_is_carried_out_comes_to_rest(
     world: tuple[dict[Ref, Desired], dict[Ref, Observed]],
 ) -> None:
     desired, observed = world
 
-    for _ in range(3):  # at most: delete, settle, nothing
+    for _ in range(4):  # at most: delete, settle, nothing; or delete, create, nothing
         actions = list(plan(desired, observed, NOON))
         for action in actions:
             apply(action, desired, observed)

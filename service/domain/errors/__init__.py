@@ -13,7 +13,7 @@
     ├── NotFound             not there, or not yours to see (the two look alike on purpose)
     ├── Conflict             it clashes with what is
     │   ├── NameTaken · AlreadyDecided · Ended · EnvironmentTaken
-    │   ├── CannotResume · NothingToRenew · AdoptionOpen · NotAdopted
+    │   ├── CannotResume · NothingToRenew · NoDrift · AdoptionOpen · NotAdopted
     │   └── NodePortTaken · NodePortReserved · PoolExhausted
     ├── PreconditionFailed   the caller read something older than what is
     │   ├── Stale · DigestMismatch
@@ -25,10 +25,15 @@
     └── ClusterError         what a kube-apiserver answered, seen by the worker only
         ├── ClusterAway      no answer, or 5xx/429: the outcome of a write is unknown
         ├── ListTooOld       a watch cannot go on from there: list again
-        ├── ObjectExists · ObjectChanged · ObjectMissing
+        ├── ObjectExists · ObjectChanged
+        ├── ObjectMissing
+        │   └── NamespaceMissing      nothing can be made there
         ├── PortAllocated    "provided port is already allocated"
         ├── WriteForbidden   RBAC, quota or an admission webhook
+        │   └── NamespaceTerminating  nothing new can be made there
         └── WriteRefused     any other 4xx: sending it again changes nothing
+            ├── FieldFixed            a field that never changes in place
+            └── AddressRefused        a cluster IP that was asked for and cannot be had
 
 Facts are attributes, ``code`` is stable and part of the API's contract. HTTP statuses live in api/problems.py
 alone.
@@ -62,9 +67,13 @@ from service.domain.errors.base import (
     WharfingerError,
 )
 from service.domain.errors.cluster import (
+    AddressRefused,
     ClusterAway,
     ClusterError,
+    FieldFixed,
     ListTooOld,
+    NamespaceMissing,
+    NamespaceTerminating,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -86,11 +95,13 @@ from service.domain.errors.lifecycle import (
     Ended,
     EnvironmentTaken,
     NameTaken,
+    NoDrift,
     NotAdopted,
     SelfReview,
 )
 
 __all__ = [
+    "AddressRefused",
     "AdoptionOpen",
     "AlreadyDecided",
     "BadPageToken",
@@ -103,12 +114,16 @@ __all__ = [
     "Ended",
     "EnvironmentTaken",
     "Fault",
+    "FieldFixed",
     "Forbidden",
     "Invalid",
     "LeaseLost",
     "ListTooOld",
     "Malformed",
     "NameTaken",
+    "NamespaceMissing",
+    "NamespaceTerminating",
+    "NoDrift",
     "NodePortReserved",
     "NodePortTaken",
     "NotAdopted",

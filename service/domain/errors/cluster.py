@@ -36,6 +36,10 @@ class ObjectMissing(ClusterError):
     reason = "NotFound"
 
 
+class NamespaceMissing(ObjectMissing):
+    reason = "NamespaceMissing"
+
+
 class PortAllocated(ClusterError):
     reason = "NodePortTaken"
 
@@ -44,6 +48,19 @@ class WriteForbidden(ClusterError):
     reason = "Forbidden"
 
 
+class NamespaceTerminating(WriteForbidden):
+    reason = "NamespaceTerminating"
+
+
 class WriteRefused(ClusterError):
     reason = "Refused"
     retryable = False
+
+
+class FieldFixed(WriteRefused):
+    reason = "NeedsReplace"
+
+
+class AddressRefused(WriteRefused):
+    reason = "AddressRefused"
+    retryable = True

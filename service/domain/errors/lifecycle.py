@@ -70,6 +70,17 @@ class Ended(Conflict):
     code = "ended"
 
 
+class NoDrift(Conflict):
+    code = "no-drift"
+
+    def __init__(self, cluster: str) -> None:
+        super().__init__(
+            f"No drift of this exposure is kept: cluster {cluster} has what was approved, or drift is put "
+            "right there at once. To keep what somebody changed by hand, change the exposure (PATCH) so that "
+            "it says so, or ask the platform to let the cluster report drift."
+        )
+
+
 class DigestMismatch(PreconditionFailed):
     code = "digest-mismatch"
 
