@@ -16,11 +16,13 @@ _PATHS = {
     "ServiceAccount": f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "Role": f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles",
+    "RoleBinding": f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings",
 }
 
 
 def apply_worker_rights(admin: Client, manifest: Path = MANIFEST) -> None:
-    """Make the namespace, the account, the role and the binding be as the manifest says."""
+    """Make the namespace, the account, the roles and the bindings be as the manifest says."""
     for document in yaml.safe_load_all(manifest.read_text()):
         admin.apply(f"{_PATHS[document['kind']]}/{document['metadata']['name']}", document)
 
