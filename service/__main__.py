@@ -8,6 +8,7 @@ from environs import EnvError
 
 from service.admin import commands
 from service.admin.audit_command import audit
+from service.admin.cluster_command import cluster
 from service.admin.quota_command import quota
 from service.domain.errors import WharfingerError
 from service.settings import read_settings
@@ -40,7 +41,7 @@ def worker() -> None:
     sys.exit(run_worker(read_settings()))
 
 
-for command in (commands.migrate, commands.token, commands.cluster, commands.team, audit, commands.dev):
+for command in (commands.migrate, commands.token, cluster, commands.team, audit, commands.dev):
     cli.add_command(command)
 commands.team.add_command(quota)
 

@@ -10,12 +10,8 @@ from typing import Any
 
 import click
 
-from service.admin.probe import probe
-from service.admin.survey import survey
-from service.domain.ports import DEFAULT_FIRST, DEFAULT_LAST, Pool
 from service.domain.principal import Principal, PrincipalKind, Role
 from service.settings import read_settings
-from service.store.identities import Cluster
 from service.workflow import administer
 from service.workflow.administer import NamespaceGift
 
@@ -50,21 +46,6 @@ class NamespaceOption(click.ParamType[NamespaceGift]):
         if match is None:
             self.fail(f"{value!r} is not written CLUSTER/NAMESPACE=ENVIRONMENT", param, ctx)
         return NamespaceGift(*match.groups())
-
-
-class PoolOption(click.ParamType[Pool]):
-    """A node port range."""
-
-    name = "first-last"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Pool:
-        """Return it."""
-        if isinstance(value, Pool):
-            return value
-        try:
-            return Pool.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -135,48 +116,6 @@ def create_token(
         text = administer.create_token(session, principal, made_at + expires, made_at, os.urandom(42))
     click.echo(text)
     click.echo(f"For {who}, until {made_at + expires:%Y-%m-%d %H:%M} UTC. It is not shown again.", err=True)
-
-
-@click.group()
-def cluster() -> None:
-    """The clusters whose Services are kept true."""
-
-
-@cluster.command("add")
-@click.argument("name")
-@click.option("--context", help="The context in the worker's kubeconfig; its current one when left out.")
-@click.option(
-    "--node-ports",
-    type=PoolOption(),
-    default=str(Pool(DEFAULT_FIRST, DEFAULT_LAST)),
-    show_default=True,
-    help="The cluster's --service-node-port-range.",
-)
-def add_cluster(name: str, context: str | None, node_ports: Pool) -> None:
-    """Add a cluster, or change the one of that name."""
-    from service.wiring import admin_transactions, now
-
-    with admin_transactions(read_settings())() as session:
-        administer.put_cluster(session, Cluster(name, context, node_ports), now())
-    click.echo(f"Cluster {name} gives out node ports {node_ports}.", err=True)
-
-
-@cluster.command("list")
-def list_clusters() -> None:
-    """Print each cluster with its node ports and context."""
-    from service.store import identities
-    from service.wiring import admin_transactions
-
-    with admin_transactions(read_settings())() as session:
-        clusters = identities.clusters(session)
-    if not clusters:
-        click.echo("There is no cluster yet: wharfinger cluster add NAME", err=True)
-    for found in clusters:
-        click.echo(f"{found.name}\t{found.pool}\t{found.context or '(current context)'}")
-
-
-cluster.add_command(probe)
-cluster.add_command(survey)
 
 
 @click.group()

@@ -212,6 +212,18 @@ def _first_line(error: Exception) -> str:
     return text.strip().replace("\n", ": ") or type(error).__name__
 
 
+def _strip_tokens(configuration: Any) -> None:
+    """Let tokens be without the line break that a file may end with, whenever the client reads one anew."""
+    read_anew = configuration.refresh_api_key_hook
+
+    def refresh(refreshed: Any) -> None:
+        if read_anew is not None:
+            read_anew(refreshed)
+        refreshed.api_key = {name: key.strip() for name, key in refreshed.api_key.items()}
+
+    configuration.refresh_api_key_hook = refresh
+
+
 def open_gateway(
     kubeconfig: Path | None,
     context: str | None,
@@ -244,6 +256,7 @@ def open_gateway(
         wanted = f", context {context}" if context else ""
         raise ClusterAway(f"{source}{wanted}: {_first_line(error)}") from error
     configuration.retries = False
+    _strip_tokens(configuration)
     api_client = ApiClient(configuration)
     api_client.user_agent = FIELD_MANAGER
     return KubernetesGateway(api_client, silence_seconds)

@@ -6,7 +6,7 @@ form, by which expressions are checked when a policy is saved.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.domain.exposure import Metadata
@@ -33,8 +33,8 @@ class Subject:
     """A request, or a live exposure that is judged again.
 
     ``base`` is what a change is compared with, ``delta`` the comparison as JSON: ``{kind, changes}``.
-    ``shared``: more than one team has the namespace. ``total``: the time that it would have in all, renewals
-    counted, in seconds.
+    ``shared``: more than one team has the namespace. ``labels``: the cluster's. ``total``: the time that it
+    would have in all, renewals counted, in seconds.
     """
 
     metadata: Metadata
@@ -46,6 +46,7 @@ class Subject:
     base: Spec | None = None
     renewal: Renewal | None = None
     total: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def place(self) -> str:
         """Return the environment that counts, in small letters: ``Production`` is production."""
@@ -61,7 +62,7 @@ class Subject:
         return {
             "object": wanted,
             "oldObject": None if self.base is None else object_of(self.metadata, self.base),
-            "cluster": {"name": self.metadata.cluster},
+            "cluster": {"name": self.metadata.cluster, "labels": dict(self.labels)},
             "namespaceObject": {
                 "name": self.metadata.namespace,
                 "environment": self.place(),
@@ -142,7 +143,7 @@ _PERSON = dict.fromkeys(("kind", "person", "acted_for", "teams", "groups", "role
 SHAPES: Document = {
     "object": _OBJECT,
     "oldObject": _OBJECT,
-    "cluster": {"name": None},
+    "cluster": {"name": None, "labels": None},
     "namespaceObject": dict.fromkeys(("name", "environment", "shared")),
     "requester": _PERSON,
     "delta": {

@@ -1,7 +1,7 @@
 """What the platform sets up: clusters, teams with their namespaces, tokens."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,8 @@ from service.store.identities import Cluster
 from service.workflow.identify import TOKEN_PREFIX, hash_of
 
 NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+OWNER_ID = re.compile("[a-z0-9-]{1,63}")
+LABEL = re.compile("[A-Za-z0-9._/-]{1,63}")
 TEXT = "1-253 printable characters, no space first or last"
 
 
@@ -27,17 +29,36 @@ class NamespaceGift:
     environment: str | None
 
 
-def put_cluster(session: Session, cluster: Cluster, now: datetime) -> None:
-    """Add a cluster, or change the one of that name.
+def put_cluster(
+    session: Session, cluster: Cluster, now: datetime, named: Collection[str] | None = None
+) -> Cluster:
+    """Add a cluster, or change the one of that name; one that was removed comes back as it was.
+
+    Args:
+        named: which columns to change when there is one of that name; None: all.
+
+    Returns:
+        The cluster as it is now.
 
     Raises:
-        Invalid: its name is none, or its context cannot be one.
+        Invalid: its name is none, or its context, owner id or a label cannot be one.
     """
     _check([("cluster", cluster.name)])
+    faults = []
     if cluster.context is not None and not _is_text(cluster.context):
         fault = f"{cluster.context!r} is no context: {TEXT}. Leave it out for the current one."
-        raise Invalid([Fault("#/context", fault)])
-    identities.put_cluster(session, cluster, now)
+        faults.append(Fault("#/context", fault))
+    if cluster.context is not None and cluster.in_cluster:
+        faults.append(Fault("#/context", "It is reached by a context or in-cluster, not by both."))
+    if not OWNER_ID.fullmatch(cluster.owner_id):
+        faults.append(Fault("#/owner_id", f"{cluster.owner_id!r} is no owner id: 1-63 of a-z, 0-9, '-'."))
+    for key, value in cluster.labels.items():
+        if not LABEL.fullmatch(key) or not (value == "" or LABEL.fullmatch(value)):
+            fault = f"{key!r}={value!r} is no label: 1-63 of letters, digits, '.', '_', '/' and '-'."
+            faults.append(Fault("#/labels", fault))
+    if faults:
+        raise Invalid(faults)
+    return identities.put_cluster(session, cluster, now, named)
 
 
 def add_team(session: Session, team: str, gifts: Sequence[NamespaceGift], now: datetime) -> None:

@@ -145,6 +145,7 @@ def draft(session: Session, spec: Spec, standing: Standing, act: Act, judge: Jud
         base=base.spec if base else None,
         renewal=standing.renewal,
         total=standing.served + (spec.lifetime or 0),
+        labels=place.cluster.labels if place.cluster else {},
     )
     verdict, epoch = judge.decide(session, subject)
     if verdict.denied:

@@ -80,6 +80,7 @@ def subject_of(record: ExposureRecord, revision: Revision, place: identities.Pla
         delta=revision.delta or delta_of(base.spec if base else None, revision.spec).document(),
         base=base.spec if base else None,
         renewal=renewal_of(record, revision.created_at) if revision.kind is RevisionKind.RENEWAL else None,
+        labels=place.cluster.labels if place.cluster else {},
     )
 
 
@@ -94,6 +95,7 @@ def subject_told(told: Mapping[str, Any]) -> Subject:
         requester=principal_told(told["requester"]),
         delta=told["delta"],
         base=Spec.from_document(base["spec"]) if base else None,
+        labels=told["cluster"].get("labels", {}),
     )
 
 

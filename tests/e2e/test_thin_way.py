@@ -4,6 +4,7 @@ Set up by the commands that a platform team uses, played over HTTP, proven by wh
 """
 
 import re
+import signal
 import statistics
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import text
 
 from service.domain.manifest import MANAGED_BY, Mark
 from tests.e2e.invariants import faults
@@ -255,3 +257,41 @@ def test_a_service_that_was_deleted_or_changed_by_hand_comes_back(way: World):
     healed = ["requested", "approved", "live", "drift-healed", "recreated"]
     wait_until(lambda: way.events(exposure) == healed, lambda: str(way.events(exposure)))
     wait_until(lambda: faults(way) == [], lambda: str(faults(way)))
+
+
+def workers(way: World) -> int:
+    """Return how many workers have said within eight seconds that they live."""
+    recent = "SELECT count(*) FROM worker WHERE seen_at > clock_timestamp() - interval '8 s'"
+    with way.database.transaction() as session:
+        return int(session.scalar(text(recent)) or 0)
+
+
+def test_another_worker_takes_over_from_one_that_was_killed_or_told_to_end(
+    way: World, record_property: Callable[[str, object], None]
+):
+    after_kill, after_end = (ask(way, name, type="NodePort") for name in ("after-kill", "after-end"))
+    others = [way.another_worker(log) for log in ("second.log", "third.log")]
+    try:
+        way.worker.kill()
+        killed = time.monotonic()
+        assert way.review(after_kill).status == 201
+        wait_until(lambda: way.service("after-kill"), others[0].tail)
+        took_over = time.monotonic() - killed
+        wait_until(lambda: workers(way) == 2, others[1].tail)
+        [holder] = [part for part in others if "cluster taken" in part.tail()]
+
+        ended = time.monotonic()
+        holder.signal(signal.SIGTERM)
+        assert way.review(after_end).status == 201
+        wait_until(lambda: way.service("after-end"), others[1].tail)
+        handed_back = time.monotonic() - ended
+        assert holder.wait_for_exit() == 0
+    finally:
+        for part in others:
+            part.kill()
+
+    took = {"after kill -9": round(took_over, 2), "after SIGTERM": round(handed_back, 2)}
+    record_property("seconds until another worker acts", took)
+    sys.stderr.write(f"seconds until another worker acts: {took}\n")
+    assert took_over <= 10
+    assert handed_back <= 2

@@ -141,18 +141,26 @@ class World:
     def start_worker(
         self, database_url: str | None = None, kubeconfig: Path | None = None, wait: bool = True
     ) -> None:
-        """Start the worker; it has only its own restricted rights."""
+        """Start the worker; it has only its own restricted rights. Of the one before no lease is left."""
+        if self._worker:
+            self._worker.kill()
+            with self.database.transaction() as session:
+                session.execute(text("DELETE FROM lease"))
+        begun = datetime.now(UTC)
+        worker = self._worker = self.another_worker("worker.log", database_url, kubeconfig)
+        if wait:
+            wait_for_look(worker, self.database, begun)
+
+    def another_worker(
+        self, log: str, database_url: str | None = None, kubeconfig: Path | None = None
+    ) -> Part:
+        """Start a worker beside those there are; whoever starts it ends it."""
         settings = {
             "DATABASE_URL": database_url or self.database.url,
             "KUBECONFIG": str(kubeconfig or self.control_plane.kubeconfig("worker")),
             "POLL_SECONDS": "0.5",
         }
-        if self._worker:
-            self._worker.kill()
-        begun = datetime.now(UTC)
-        worker = self._worker = Part("worker", self.folder / "worker.log", environment(**settings))
-        if wait:
-            wait_for_look(worker, self.database, begun)
+        return Part("worker", self.folder / log, environment(**settings))
 
     def caller(self, name: str) -> Caller:
         """Return a client with the token of one of PEOPLE."""

@@ -1,9 +1,12 @@
 """Policies: who writes them, when they hold, what they refuse, and what they do to what is there."""
 
+from dataclasses import replace
+
 import pytest
 
+from service.store import identities
 from tests.conftest import Clock
-from tests.integration.api_world import a_request
+from tests.integration.api_world import a_request, named
 from tests.integration.approval_world import TWO_OF_PLATFORM, ApprovalWorld
 from tests.postgres import Database
 
@@ -33,6 +36,20 @@ def test_what_a_rule_denies_is_not_stored_and_noted(world: ApprovalWorld) -> Non
     assert answer.json["reasons"][0]["policy"] == "no-node-ports@1"
     assert world.api.rows() == (0, 0, 0)
     assert world.noted("policy-denied") == 1
+
+
+def test_a_rule_may_look_at_the_labels_of_a_cluster(world: ApprovalWorld) -> None:
+    gold = 'has(cluster.labels.tier) && cluster.labels.tier == "gold"'
+    world.rules(EASY, {"name": "gold", "deny": [{"expression": gold, "message": "Not in gold."}]})
+    first = world.by("ann").post("/v1/exposures", named("first"))
+
+    with world.api.transaction() as session:
+        cluster = replace(identities.clusters(session)[0], labels={"tier": "gold"})
+        identities.put_cluster(session, cluster, world.api.now())
+    second = world.by("ann").post("/v1/exposures", named("second"))
+
+    assert first.status_code == 201
+    assert (second.status_code, second.json["code"]) == (403, "policy-denied")
 
 
 def test_without_a_policy_that_decides_everything_is_denied(world: ApprovalWorld) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from service.__main__ import cli
 from service.domain.errors import ClusterAway, EnvironmentTaken, Invalid, NotFound
 from service.domain.principal import PrincipalKind, Role
+from service.store import identities
 from service.workflow.identify import principal_of
 from tests.postgres import Database
 
@@ -41,11 +42,54 @@ def platform(database: Database) -> Platform:
 
 
 def test_a_cluster_that_was_added_is_listed_with_range_and_context(platform: Platform) -> None:
-    platform.done("cluster", "add", "prod", "--context", "admin@prod")
+    words = ("--context", "admin@prod", "--mode", "dry-run", "--drift", "report", "--owner-id", "blue")
+    platform.done("cluster", "add", "prod", *words, "--label", "tier=gold", "--label", "eu=")
+    platform.done("cluster", "add", "home", "--in-cluster")
     assert platform.done("cluster", "list").stdout.splitlines() == [
-        "dev\t30000-30040\t(current context)",
-        "prod\t30000-32767\tadmin@prod",
+        "dev\t30000-30040\t(current context)\tsync\theal\twharfinger\t-",
+        "home\t30000-32767\t(in-cluster)\tsync\theal\twharfinger\t-",
+        "prod\t30000-32767\tadmin@prod\tdry-run\treport\tblue\teu=,tier=gold",
     ]
+
+
+def test_of_a_cluster_that_is_there_only_what_is_named_changes(platform: Platform) -> None:
+    def listed() -> list[str]:
+        return platform.done("cluster", "list").stdout.removesuffix("\n").split("\t")[1:]
+
+    platform.done("cluster", "add", "dev", "--mode", "upsert-only", "--context", "here", "--label", "a=b")
+    assert listed() == ["30000-30040", "here", "upsert-only", "heal", "wharfinger", "a=b"]
+    platform.done("cluster", "add", "dev", "--in-cluster", "--drift", "report")
+    assert listed() == ["30000-30040", "(in-cluster)", "upsert-only", "report", "wharfinger", "a=b"]
+    platform.done("cluster", "add", "dev", "--context", "there", "--node-ports", "30000-30010")
+    assert listed() == ["30000-30010", "there", "upsert-only", "report", "wharfinger", "a=b"]
+    for option, bad in (("--owner-id", "Blue"), ("--label", "a b=c"), ("--context", " ")):
+        assert isinstance(platform.run("cluster", "add", "dev", option, bad).exception, Invalid)
+
+
+def test_a_cluster_goes_and_comes_back_as_it_was(platform: Platform) -> None:
+    platform.done("cluster", "add", "dev", "--mode", "dry-run")
+    platform.done("cluster", "release-brake", "dev")
+    assert "Nothing was deleted" not in platform.done("cluster", "remove", "dev").stderr
+    assert platform.done("cluster", "list").stdout == ""
+    assert platform.count("port_claim") == 0
+    for words in (("remove", "dev"), ("release-brake", "dev"), ("accept-ledger", "dev"), ("probe", "dev")):
+        assert isinstance(platform.run("cluster", *words).exception, NotFound)
+
+    platform.done("cluster", "add", "dev")
+
+    back = platform.done("cluster", "list").stdout
+    assert back == "dev\t30000-30040\t(current context)\tdry-run\theal\twharfinger\t-\n"
+    assert platform.count("port_claim") == 41
+
+
+def test_what_an_operator_says_to_a_worker_is_kept_with_the_audit_events(platform: Platform) -> None:
+    platform.done("cluster", "release-brake", "dev")
+    platform.done("cluster", "accept-ledger", "dev")
+    with platform.database.transaction() as session:
+        [dev] = identities.clusters(session)
+        kinds = session.scalars(text("SELECT kind FROM audit_event ORDER BY id")).all()
+    assert (dev.brake_released_at is not None, dev.accept_ledger) == (True, True)
+    assert kinds == ["brake-released", "ledger-accepted"]
 
 
 def test_without_clusters_the_list_is_empty_and_says_what_to_do(database: Database) -> None:

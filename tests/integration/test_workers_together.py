@@ -1,4 +1,4 @@
-"""Several workers on one cluster: without leases yet, still one Service each, and nothing left behind."""
+"""Several workers on one cluster: as if there were no leases, still one Service each, nothing left behind."""
 
 import threading
 import time

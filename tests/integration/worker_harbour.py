@@ -128,6 +128,12 @@ class Harbour:
         with self._beside.connect() as connection:
             return int(connection.scalar(statement, {"query": query}) or 0)
 
+    def holders(self) -> dict[str, str]:
+        """Return each cluster with who holds its lease."""
+        statement = text("SELECT cluster, holder FROM lease WHERE until > clock_timestamp()")
+        with self.world.transaction() as session:
+            return {row.cluster: row.holder for row in session.execute(statement)}
+
     def view_is_there(self) -> bool:
         """Return whether a worker has looked at the first cluster and written down what it saw."""
         with self.world.transaction() as session:

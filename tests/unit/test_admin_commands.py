@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.__main__ import cli
-from service.admin.commands import Lifetime, NamespaceOption, PoolOption
+from service.admin.cluster_command import LabelOption, PoolOption
+from service.admin.commands import Lifetime, NamespaceOption
 from service.domain.ports import Pool
 from service.workflow.administer import NamespaceGift
 
@@ -103,6 +104,16 @@ def test_a_range_that_is_none_is_no_usage() -> None:
     assert_usage(run("cluster", "add", "dev", "--node-ports", "low-high"), "FIRST-LAST")
 
 
+def test_a_label_that_is_none_is_no_usage() -> None:
+    assert LabelOption().convert("tier=gold=1", None, None) == ("tier", "gold=1")
+    assert_usage(run("cluster", "add", "dev", "--label", "gold"), "KEY=VALUE")
+
+
+def test_a_cluster_is_reached_in_one_way() -> None:
+    words = ("cluster", "add", "dev", "--context", "here", "--in-cluster")
+    assert_usage(run(*words), "either --context or --in-cluster")
+
+
 def test_migrate_says_which_url_it_needs() -> None:
     assert_usage(run("migrate"), "WHARFINGER_MIGRATION_DATABASE_URL")
 
@@ -112,6 +123,9 @@ def test_migrate_says_which_url_it_needs() -> None:
     [
         ("cluster", "list"),
         ("cluster", "add", "dev"),
+        ("cluster", "remove", "dev"),
+        ("cluster", "release-brake", "dev"),
+        ("cluster", "accept-ledger", "dev"),
         ("cluster", "probe", "dev"),
         ("cluster", "survey", "dev"),
         ("team", "add", "team-a"),
