@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from service.domain.errors import NameTaken
+from service.domain.event import Entry
 from service.domain.exposure import (
     Allocation,
     ClusterView,
@@ -39,26 +40,33 @@ from service.domain.freeze import Freeze
 from service.domain.spec import Document
 from service.store import events
 from service.store import tables as t
-from service.store.database import LATER
+from service.store.prepared import Prepared
 from service.store.rows import claim_of, exposure_of, freeze_of, review_of, revision_of, sync_of
 
 
 def _add() -> Executable:
-    """Return what writes an exposure and its empty sync state: nothing when the name is taken."""
+    """Return what writes an exposure, its first event and its empty sync state; nothing if its name is taken.
+
+    The head of its chain is written with it: moving it afterwards would write the row a second time.
+    """
     made = (
         pg_insert(t.exposure)
         .values({column: bindparam(column) for column in COLUMNS})
+        .values(head_seq=bindparam("event_seq"), head_hash=bindparam("event_hash"))
         .on_conflict_do_nothing(
             index_elements=["cluster", "namespace", "name"], index_where=t.exposure.c.ended_at.is_(None)
         )
         .returning(t.exposure.c.id)
         .cte("made")
     )
+    said = [bindparam(f"event_{column}", type_=t.event.c[column].type) for column in events.WRITTEN]
+    told = insert(t.event).from_select(["exposure_id", *events.WRITTEN], select(made.c.id, *said)).cte("told")
     values = [literal(value, t.exposure_sync.c[column].type) for column, value in UNTOUCHED.items()]
     return (
         insert(t.exposure_sync)
         .from_select(["exposure_id", *UNTOUCHED], select(made.c.id, *values))
         .returning(t.exposure_sync.c.exposure_id)
+        .add_cte(told)
     )
 
 
@@ -87,14 +95,32 @@ UNTOUCHED: Document = {
     "sync_count": 0,
 }
 """What the worker knows of a new exposure: the row of ``Sync()``."""
-ADD = _add()
-ADD_REVISION = insert(t.revision)
+REVISION_COLUMNS = (
+    "exposure_id",
+    "number",
+    "spec",
+    "manifest",
+    "digest",
+    "allocation",
+    "decision",
+    "requested_by",
+    "request_id",
+    "created_at",
+    "kind",
+    "base",
+    "editors",
+    "delta",
+    "verdict",
+    "pending_until",
+)
+ADD = Prepared(_add())
+ADD_REVISION = Prepared(insert(t.revision).values({column: bindparam(column) for column in REVISION_COLUMNS}))
 
 
-def add(session: Session, exposure: Exposure) -> None:
-    """Write a new exposure with an empty sync state; its name is taken from now on.
+def add(session: Session, exposure: Exposure, first: Entry) -> None:
+    """Write a new exposure with its first event and an empty sync state; its name is taken from now on.
 
-    Raises:
+    Raises (with the next answer of the database):
         NameTaken: an exposure of that cluster, namespace and name has not ended.
     """
     metadata = exposure.metadata
@@ -112,9 +138,8 @@ def add(session: Session, exposure: Exposure) -> None:
         "judged_at": exposure.judged_at,
         "violations": None if exposure.violations is None else list(exposure.violations),
     }
-    if session.execute(ADD, row).first() is None:
-        raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
-    events.begin(session, exposure.id)
+    row |= {f"event_{column}": value for column, value in events.begin(session, first).items()}
+    ADD.later(session, row, if_none=lambda: _name_taken(session, metadata))
 
 
 def add_revision(session: Session, revision: Revision) -> None:
@@ -137,7 +162,11 @@ def add_revision(session: Session, revision: Revision) -> None:
         "verdict": revision.verdict,
         "pending_until": revision.pending_until,
     }
-    session.execute(ADD_REVISION, row, execution_options=LATER)
+    ADD_REVISION.later(session, row)
+
+
+def _name_taken(session: Session, metadata: Metadata) -> NameTaken:
+    return NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
 
 
 def _holder(session: Session, metadata: Metadata) -> UUID | None:

@@ -11,6 +11,7 @@ from service.domain.exposure import Allocation, Metadata
 from service.domain.reservation import Reservation
 from service.domain.spec import Spec
 from service.store import tables as t
+from service.store.prepared import Prepared
 from service.store.rows import reservation_of
 
 IDENTITY = ("cluster", "namespace", "name", "team")
@@ -30,7 +31,7 @@ _before = (
 _holds = (_rule.c.cluster == bindparam("its_cluster")) & or_(
     _rule.c.until.is_(None), _rule.c.until > bindparam("now")
 )
-KNOWN = (
+KNOWN = Prepared(
     select(_rule, _before)
     .select_from(select(true()).subquery("always").outerjoin(_before, true()).outerjoin(_rule, _holds))
     .order_by(_rule.c.name)
@@ -46,7 +47,7 @@ def known(session: Session, metadata: Metadata, now: datetime) -> tuple[list[Res
         before, while a port of it is cooling.
     """
     identity = {f"its_{column}": getattr(metadata, column) for column in IDENTITY}
-    rows = session.execute(KNOWN, identity | {"now": now}).all()
+    rows = KNOWN.rows(session, identity | {"now": now})
     spec, allocation = rows[0].spec, rows[0].allocation
     before = None if spec is None else Before(Spec.from_document(spec), Allocation.from_document(allocation))
     return [reservation_of(row) for row in rows if row.name is not None], before

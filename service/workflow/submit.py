@@ -14,9 +14,9 @@ from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, 
 from service.domain.lifetime import deadlines
 from service.domain.principal import Principal, Role
 from service.domain.spec import Spec
-from service.store import exposures, identities
+from service.store import exposures, identities, quotas
 from service.workflow.act import Act
-from service.workflow.draft import Standing, check_place, draft, lock_quota, write
+from service.workflow.draft import Standing, check_place, check_quota, draft, requested, write
 from service.workflow.judge import Judge
 
 
@@ -43,6 +43,7 @@ def submit_exposure(
         NameTaken, NodePortTaken, NodePortReserved, PoolExhausted: something else has what is asked for.
     """
     check_may_ask(act.principal)
+    limits = quotas.ask(session, metadata.team, metadata.cluster)
     place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
     pool = check_place(place, metadata, spec, act.principal)
     exposure = Exposure(
@@ -54,11 +55,11 @@ def submit_exposure(
         created_at=act.now,
     )
     made = draft(session, spec, Standing(exposure, place), act, judge)
-    lock_quota(session, metadata)(spec, None)
+    check_quota(session, metadata, limits(), spec, None)
     record = ExposureRecord(exposure=exposure, revisions=(), sync=Sync(), claims=(), view=place.view)
     first = min(deadlines(replace(record, revisions=(made.revision,)))).at
     exposure = replace(exposure, next_deadline_at=first, judged_at=made.epoch, violations=())
-    exposures.add(session, exposure)
+    exposures.add(session, exposure, requested(made.revision, act))
     record, warnings = write(session, replace(record, exposure=exposure), made, pool, act)
     if record.revisions[0].decision is Decision.APPROVED:  # more was written than is known here
         known = exposures.get(session, exposure_id)
