@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, or_, select, true
+from sqlalchemy import bindparam, literal_column, or_, select, true
 from sqlalchemy.orm import Session
 
 from service.domain.allocation import Before
@@ -22,7 +22,8 @@ _before = (
     .join_from(_claim, t.revision, t.revision.c.exposure_id == _claim.c.exposure_id)
     .where(
         *(_claim.c[column] == bindparam(f"its_{column}") for column in IDENTITY),
-        _claim.c.state == ClaimState.COOLING.value,
+        # A parameter would not let the kept plan use the index over cooling rows: it was planned each time.
+        _claim.c.state == literal_column(f"'{ClaimState.COOLING}'"),
     )
     .order_by(t.revision.c.created_at.desc(), t.revision.c.number.desc())
     .limit(1)
