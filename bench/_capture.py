@@ -2,21 +2,22 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import Connection, Engine, event
-
-from service.store.database import ALONE, GATHERING
 
 LITERAL = re.compile(r"E?'(?:[^']|'')*'")
 DIRECTION = re.compile(r"(?:[^\t]*\t)?([FB])\t")
 """Of a line of libpq's trace: to the server (F) or from it (B)."""
 PREPARED_AFTER = 8
+VARIABLE = re.compile(r"\$(\d+)")
 COLON = re.compile(r":(?=\w)")
 
 
@@ -42,11 +43,10 @@ def capture(engine: Engine, act: Callable[[], None]) -> Capture:
     sent: list[str] = []
     drivers: list[Any] = []
     engine.dispose()  # connections made before would not be listened to
-    _listen(engine, sent, drivers)
-    for _ in range(PREPARED_AFTER):
-        act()
-    sent.clear()
-    with tempfile.NamedTemporaryFile() as trace:
+    with _listening(engine, sent, drivers), tempfile.NamedTemporaryFile() as trace:
+        for _ in range(PREPARED_AFTER):
+            act()
+        sent.clear()
         for driver in drivers:
             driver.pgconn.trace(trace.fileno())
         act()
@@ -57,26 +57,36 @@ def capture(engine: Engine, act: Callable[[], None]) -> Capture:
     return Capture(tuple(sent), sum(way == "F" for way, _ in groupby(ways)))
 
 
-def _listen(engine: Engine, sent: list[str], drivers: list[Any]) -> None:
+@contextmanager
+def _listening(engine: Engine, sent: list[str], drivers: list[Any]) -> Iterator[None]:
+    """Note each statement that is sent meanwhile, by SQLAlchemy or by the driver, with its values inside."""
     writer = psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(False))
     inside = psycopg.ClientCursor(writer)
+    raw: Any = psycopg.RawCursor
+
+    class Noting(raw):  # type: ignore[misc]
+        def execute(self, statement: str, values: Any = (), **options: Any) -> Any:
+            sent.append(VARIABLE.sub(lambda found: _literal(values[int(found[1]) - 1], writer), statement))
+            return super().execute(statement, values, **options)
 
     def on_connect(connection: Any, _: Any) -> None:
         drivers.append(connection)
 
-    def on_statement(_: Connection, __: Any, statement: str, values: Any, context: Any, ___: bool) -> None:
-        gathering = context.execution_options[GATHERING]
-        if gathering.begin_is_due and not context.execution_options.keys() & ALONE.keys():
-            sent.append("BEGIN")
+    def on_statement(_: Connection, __: Any, statement: str, values: Any, *___: Any) -> None:
         sent.append(inside.mogrify(statement, values))
-
-    def on_commit(_: Connection) -> None:
-        if sent.count("BEGIN") > sent.count("COMMIT"):
-            sent.append("COMMIT")
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "before_cursor_execute", on_statement)
-    event.listen(engine, "commit", on_commit)
+    psycopg.RawCursor = Noting  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        psycopg.RawCursor = raw  # type: ignore[misc]
+        writer.close()
+
+
+def _literal(value: Any, writer: Any) -> str:
+    return sql.Literal(value).as_string(writer)
 
 
 def _without_variables(statement: str) -> str:

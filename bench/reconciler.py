@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import text
@@ -72,9 +73,9 @@ def singles(here: Harbour, *_: object) -> None:
             here.admin.request("POST", SERVICES, bare_service(f"bare-{number}"))
             bare_made.append(seen.wait(f"bare-{number}", is_there) - begun)
         for number in range(ROUNDS):
-            edit(here, f"s-{number}", "by-hand")
+            edited = edit(here, f"s-{number}", "by-hand")
             begun = time.perf_counter()
-            healed.append(seen.wait(f"s-{number}", lambda s: s["spec"]["selector"] == SELECTOR) - begun)
+            healed.append(seen.wait(f"s-{number}", partial(is_healed, edited)) - begun)
             begun = time.perf_counter()
             edit(here, f"bare-{number}", "edited")
             bare_put.append(seen.wait(f"bare-{number}", is_edited) - begun)
@@ -87,15 +88,22 @@ def warm_up(here: Harbour, seen: Seen) -> None:
     for number in range(10):
         here.approve(here.request(f"warm-{number}"))
         seen.wait(f"warm-{number}", is_there)
-        edit(here, f"warm-{number}", "by-hand")
-        seen.wait(f"warm-{number}", lambda service: service["spec"]["selector"] == SELECTOR)
+        edited = edit(here, f"warm-{number}", "by-hand")
+        seen.wait(f"warm-{number}", partial(is_healed, edited))
 
 
-def edit(here: Harbour, name: str, app: str) -> None:
-    """Change a Service by hand."""
+def edit(here: Harbour, name: str, app: str) -> int:
+    """Change a Service by hand; return the version that it has then."""
     service = here.admin.request("GET", f"{SERVICES}/{name}")
     service["spec"]["selector"] = {"app": app}
-    here.admin.request("PUT", f"{SERVICES}/{name}", service)
+    stored = here.admin.request("PUT", f"{SERVICES}/{name}", service)
+    return int(stored["metadata"]["resourceVersion"])
+
+
+def is_healed(edited: int, service: Document) -> bool:
+    """Return whether a Service is seen as it was approved, after its edit."""
+    is_later = int(service["metadata"]["resourceVersion"]) > edited
+    return bool(is_later and service["spec"]["selector"] == SELECTOR)
 
 
 def is_there(_: Document) -> bool:

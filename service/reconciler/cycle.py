@@ -92,8 +92,11 @@ class Cycle:
         """Return whether keys wait for the crew."""
         return bool(self._backlog or self._again)
 
-    def run(self) -> int:
+    def run(self, has_word: bool = True) -> int:
         """Look once, and hand out what is to be done; return for how many keys something is.
+
+        Args:
+            has_word: whether something may be due in the ledger; else only the cluster has news.
 
         Raises:
             Busy, Unavailable: the database; the next look begins anew.
@@ -109,19 +112,22 @@ class Cycle:
             log.warning("cluster cannot be read", extra={"cluster": self._cluster, "answer": str(error)})
             self._view.is_unreadable(str(error))
             return 0
-        adopt_waiting(self._cluster, self._breaker, self._edge)
-        self._gather()
+        if has_word:
+            adopt_waiting(self._cluster, self._breaker, self._edge)
+        self._gather(has_word)
         begun = 0
         while not self._breaker.is_open() and (refs := self._next_lot()):
             begun += self._settle(refs)
         return begun
 
-    def _gather(self) -> None:
+    def _gather(self, has_word: bool) -> None:
         """Put every key on the list for which there is news or something due."""
         news = self.cache.take_news()
         self._backlog |= dict.fromkeys(sorted(news.refs))
         if news.everything or self._edge.monotonic() >= self._sweep_at:
             self._sweep()
+        if not has_word:
+            return
         with self._edge.transaction() as session:
             self._backlog |= dict.fromkeys(wishes.due(session, self._cluster, self._edge.now()))
 

@@ -50,6 +50,7 @@ class Keeper:
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._has_word = False
         self._opened: _Opened | None = None
         self._thread = threading.Thread(target=self._keep, name=f"cluster-{cluster.name}")
 
@@ -58,7 +59,8 @@ class Keeper:
         self._thread.start()
 
     def wake(self) -> None:
-        """Let it look now."""
+        """Let it look now: something may be due in the ledger."""
+        self._has_word = True
         self._wake.set()
 
     def stop(self) -> None:
@@ -86,23 +88,26 @@ class Keeper:
         """Look at the cluster again and again. Whatever goes wrong, the next look begins anew."""
         name = self._cluster.name
         log.info("cluster taken", extra={"cluster": name})
+        has_word = True
         while not self._stopping.is_set():
             pause = self._poll_seconds
             try:
-                self._look()
+                self._look(has_word)
             except LeaseLost as error:  # nothing has failed: another worker goes on, or we after a renewal
                 log.info("look left", extra={"cluster": name, "answer": str(error)})
                 pause = min(pause, SOON_SECONDS)  # who waits must not wait for a renewal that came late
+                self._has_word = True
             except WharfingerError as error:
                 log.warning("look failed", extra={"cluster": name, "answer": str(error)})
             except Exception:
                 log.exception("look failed unexpectedly", extra={"cluster": name})
-            self._wake.wait(pause)
+            is_woken = self._wake.wait(pause)
             self._wake.clear()  # before the next look, and before its check for a stop: no word is lost
+            has_word, self._has_word = self._has_word or not is_woken, False
         self._close()
         log.info("cluster left", extra={"cluster": name})
 
-    def _look(self) -> None:
+    def _look(self, has_word: bool) -> None:
         cluster = self._cluster
         stamp = self._stamp(cluster)
         if self._opened is not None and self._opened.stamp != stamp:
@@ -116,9 +121,9 @@ class Keeper:
                 with self._edge.transaction() as session:
                     sync.record_unreadable(session, cluster.name, str(error), self._edge.now())
                 return
-            self._opened = _Opened(cluster, self.lease, gateway, self._edge, self.wake)
+            self._opened = _Opened(cluster, self.lease, gateway, self._edge, self._wake.set)
             self._opened.stamp = stamp
-        self._opened.cycle.run()
+        self._opened.cycle.run(has_word)
 
     def _stamp(self, cluster: Cluster) -> object:
         """Return what differs from before when the cluster is to be opened anew."""

@@ -24,6 +24,7 @@ def refused(session: Session, want: Desired, now: datetime, judge: Judge) -> boo
         return False
     reasons = judge.denials(session, record, revision)
     if not reasons:
+        exposures.unchanged(session, record)
         return False
     act = Act(Principal(PrincipalKind.WORKER, "worker"), now, want.request_id)
     data = {"reasons": [reason.document() for reason in reasons]}

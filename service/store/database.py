@@ -1,18 +1,18 @@
 """One engine a process, one transaction a request; what PostgreSQL says, in the words of the error tree.
 
 Round trips are the price of a request: each one hands the GIL away and queues for it again. So a transaction
-is one pipeline: BEGIN goes with the first statement, COMMIT with the last ones, and a statement that is sent
-``LATER`` goes with the next one whose answer somebody reads.
+is one pipeline: BEGIN goes with the first statement, COMMIT with the last ones, and a statement that is kept
+back goes with the next one whose answer somebody reads. ``store.prepared`` has those that can be.
 """
 
 import select
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeAlias
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, orm, text
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, make_url, orm, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -31,14 +31,8 @@ LACKING_STATES = {
 BUSY_STATES = {"40001", "40P01", "55P03", "57014"}
 """Serialization failure, deadlock, lock timeout, statement timeout: the same request again may pass."""
 
-LATER: Mapping[str, Any] = {"later": True}
-"""Execution options of a statement whose answer nobody reads: its error comes with a later statement."""
-
-ALONE: Mapping[str, Any] = {"alone": True}
-"""Execution options of a look that needs no transaction around it: without others there is none."""
-
 GATHERING = "gathering"
-"""The execution option of a connection by which its statements find their transaction's."""
+"""By this name a connection's options and a session's info have what their transaction has still to send."""
 
 SESSION_OPTIONS = "-c lock_timeout=4s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
 
@@ -87,50 +81,88 @@ def _refuse_hung_up(driver: Any, *_: Any) -> None:
         raise DisconnectionError
 
 
-class _Gathering:
-    """What one transaction has still to send."""
+class Gathering:
+    """What one transaction has still to send, and the driver's connection that it goes by."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
         self.begin_is_due = True
         self._pipeline: AbstractContextManager[Any] | None = None
+        self._checks: list[Callable[[], None]] = []
 
-    def __enter__(self) -> "_Gathering":
+    def __enter__(self) -> "Gathering":
         return self
 
     def __exit__(self, *error: Any) -> None:
         self.send(*error)
 
-    def open(self, driver: Any) -> None:
-        """Keep back what is executed from now on."""
-        if self._pipeline is None:
-            self._pipeline = driver.pipeline()
-            self._pipeline.__enter__()
+    def begin(self) -> None:
+        """Keep back the transaction's BEGIN, once."""
+        if self.begin_is_due:
+            self.begin_is_due = False
+            self.keep_back("BEGIN")
 
-    def keep_back(self, driver: Any, command: str) -> None:
-        """Keep back a command that SQLAlchemy need not know of."""
-        self.open(driver)
-        driver.execute(command)
+    def keep_back(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Keep back a statement in the driver's own form; return the cursor that will have its rows."""
+        self.begin()
+        if self._pipeline is None:
+            self._pipeline = self.driver.pipeline()
+            self._pipeline.__enter__()
+        return self._execute(statement, values)
+
+    def check(self, answer: Callable[[], None]) -> None:
+        """Look at the answer to what was kept back once it is there, before anybody sees a later one."""
+        self._checks.append(answer)
+
+    def run(self, statement: str, values: Sequence[Any] = (), *, is_alone: bool = False) -> Any:
+        """Send a statement with all that was kept back; return the cursor that has its rows.
+
+        Args:
+            is_alone: it needs no transaction around it; without others there is none.
+        """
+        if not is_alone:
+            self.begin()
+        cursor = self._execute(statement, values)
+        self.send()
+        return cursor
 
     def send(self, *error: Any) -> None:
-        """Send what was kept back, and wait for the answers."""
+        """Send what was kept back, wait for the answers, and look at those that are to be looked at."""
         if self._pipeline is not None:
             opened, self._pipeline = self._pipeline, None
+            checks, self._checks = self._checks, []
             opened.__exit__(*(error or (None, None, None)))
+            for answer in checks if not any(error) else ():
+                answer()
+
+    def _execute(self, statement: str, values: Sequence[Any]) -> Any:
+        return psycopg.RawCursor(self.driver).execute(statement, values, prepare=True)
+
+
+class _Lazy(orm.Session):
+    """Begins with SQLAlchemy's first statement; a savepoint at once, for what the driver sends after it."""
+
+    def begin_nested(self) -> orm.SessionTransaction:
+        nested = super().begin_nested()
+        self.connection()
+        return nested
 
 
 def _execute(cursor: Any, statement: str, values: Any, context: Any) -> bool:
-    """Keep back a statement for ``LATER``; send another one with all that was kept back."""
-    gathering: _Gathering | None = context.execution_options.get(GATHERING)
-    is_later = "later" in context.execution_options
-    if gathering and gathering.begin_is_due and "alone" not in context.execution_options:
-        gathering.begin_is_due = False
-        gathering.keep_back(cursor.connection, "BEGIN")
-    if gathering and is_later:
-        gathering.open(cursor.connection)
+    """Send one of SQLAlchemy's statements with all that was kept back."""
+    gathering: Gathering | None = context.execution_options.get(GATHERING)
+    if gathering:
+        gathering.begin()
     cursor.execute(statement, values)
-    if gathering and not is_later:
+    if gathering:
         gathering.send()
     return True
+
+
+def gathering_of(session: Session) -> Gathering:
+    """Return what a transaction has still to send."""
+    found: Gathering = session.info[GATHERING]
+    return found
 
 
 def transactions(engine: Engine) -> Transactions:
@@ -144,21 +176,35 @@ def transactions(engine: Engine) -> Transactions:
     @contextmanager
     def transaction() -> Iterator[Session]:
         try:
-            with (
-                Session(engine, expire_on_commit=False) as session,
-                session.begin(),
-                _Gathering() as gathering,
-            ):
-                connection = session.connection(execution_options={GATHERING: gathering})
-                yield session
-                if session.in_transaction() and not gathering.begin_is_due:
-                    gathering.keep_back(connection.connection.driver_connection, "COMMIT")
+            with _lent(engine) as lent:
+                gathering = Gathering(lent.driver_connection)
+                options: Any = {GATHERING: gathering}
+                # While nothing but prepared statements is sent, SQLAlchemy has nothing to begin and to end.
+                connection = Connection(engine, lent).execution_options(**options)
+                with _Lazy(connection, expire_on_commit=False) as session, session.begin(), gathering:
+                    session.info[GATHERING] = gathering
+                    yield session
+                    if session.in_transaction() and not gathering.begin_is_due:
+                        gathering.run("COMMIT")
         except PoolTimeout as error:
             raise Busy("All database connections are in use. Try again in a second.") from error
         except (DBAPIError, psycopg.Error) as error:
             raise _told(error) from error
 
     return transaction
+
+
+@contextmanager
+def _lent(engine: Engine) -> Iterator[PoolProxiedConnection]:
+    """Borrow a connection of the pool, which rolls back what was not committed."""
+    lent = engine.raw_connection()
+    driver: Any = lent.driver_connection
+    try:
+        yield lent
+    finally:
+        if driver.closed and lent.is_valid:
+            lent.invalidate()
+        lent.close()
 
 
 def _told(error: DBAPIError | psycopg.Error) -> Exception:

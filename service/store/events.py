@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Executable, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from service.domain.chain import START, Head, link
+from service.domain.chain import Head, link
 from service.domain.event import Entry, Event
 from service.domain.spec import Document
 from service.store import tables as t
-from service.store.database import LATER
+from service.store.prepared import Prepared
 from service.store.rows import event_of
 
 HEADS = "chain heads"
@@ -43,12 +43,19 @@ def _append() -> Executable:
     return insert(t.event).values(values).inline()
 
 
-APPEND = _append()
+APPEND = Prepared(_append())
 """Inline: nobody needs the new id."""
 
 
-def begin(session: Session, exposure_id: UUID, head: Head = START) -> None:
-    """Say where a chain ends whose exposure this transaction makes or has locked: it is not read then."""
+def begin(session: Session, first: Entry) -> Document:
+    """Begin the chain of an exposure that this transaction makes; return the columns of its first event."""
+    head = link(first)
+    locked(session, first.exposure_id, head)
+    return _row(first, head)
+
+
+def locked(session: Session, exposure_id: UUID, head: Head) -> None:
+    """Say where a chain ends whose exposure this transaction has locked: it is not read then."""
     session.info.setdefault(HEADS, {})[exposure_id] = head
 
 
@@ -84,9 +91,11 @@ def append(
         at=now,
     )
     heads[exposure_id] = link(entry)
-    row = {column: getattr(entry, column) for column in WRITTEN if column != "hash"}
-    values = {**row, "of": exposure_id, "hash": heads[exposure_id].hash}
-    session.execute(APPEND, values, execution_options=LATER)
+    APPEND.later(session, {"of": exposure_id, **_row(entry, heads[exposure_id])})
+
+
+def _row(entry: Entry, head: Head) -> Document:
+    return {column: getattr(entry, column) for column in WRITTEN if column != "hash"} | {"hash": head.hash}
 
 
 def of_exposure(session: Session, exposure_id: UUID, after: int, limit: int) -> list[Event]:

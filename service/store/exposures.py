@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Executable,
+    Integer,
+    Text,
     and_,
     bindparam,
     func,
@@ -23,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.chain import Head
 from service.domain.errors import Busy, NameTaken
+from service.domain.event import Entry
 from service.domain.exposure import (
     Allocation,
     Decision,
@@ -35,22 +38,30 @@ from service.domain.exposure import (
 from service.domain.spec import Document
 from service.store import events
 from service.store import tables as t
-from service.store.database import LATER
+from service.store.database import gathering_of
+from service.store.prepared import Prepared
 from service.store.records import joined
 from service.store.rows import exposure_of
 
 
 def _add() -> Executable:
-    """Return what writes an exposure and its empty sync state: nothing when the name is taken.
+    """Return what writes an exposure, its first event and its empty sync state; nothing if its name is taken.
 
-    Nothing either when the cluster has been removed since: whoever removes it waits for this lock, or this
-    waits for him and looks again.
+    The head of its chain is written with it: moving it afterwards would write the row a second time. Nothing
+    either when the cluster has been removed since: whoever removes it waits for this lock, or this waits for
+    him and looks again.
     """
     values = [bindparam(column, type_=t.exposure.c[column].type) for column in COLUMNS]
-    place = select(*values).where(t.cluster.c.name == bindparam("cluster"), t.cluster.c.removed_at.is_(None))
+    head = [bindparam("event_seq", type_=Integer), bindparam("event_hash", type_=Text)]
+    place = select(*values, *head).where(
+        t.cluster.c.name == bindparam("cluster"), t.cluster.c.removed_at.is_(None)
+    )
     made = (
         pg_insert(t.exposure)
-        .from_select(COLUMNS, place.with_for_update(key_share=True, read=True, of=t.cluster))
+        .from_select(
+            [*COLUMNS, "head_seq", "head_hash"],
+            place.with_for_update(key_share=True, read=True, of=t.cluster),
+        )
         .on_conflict_do_nothing(
             index_elements=["cluster", "namespace", "name"], index_where=t.exposure.c.ended_at.is_(None)
         )
@@ -58,10 +69,13 @@ def _add() -> Executable:
         .cte("made")
     )
     untouched = [literal(value, t.exposure_sync.c[column].type) for column, value in UNTOUCHED.items()]
+    said = [bindparam(f"event_{column}", type_=t.event.c[column].type) for column in events.WRITTEN]
+    told = insert(t.event).from_select(["exposure_id", *events.WRITTEN], select(made.c.id, *said)).cte("told")
     return (
         insert(t.exposure_sync)
         .from_select(["exposure_id", *UNTOUCHED], select(made.c.id, *untouched))
         .returning(t.exposure_sync.c.exposure_id)
+        .add_cte(told)
     )
 
 
@@ -90,17 +104,35 @@ UNTOUCHED: Document = {
     "sync_count": 0,
 }
 """What the worker knows of a new exposure: the row of ``Sync()``."""
-ADD = _add()
 LOCKED = "locked exposures"
 """Of a session, which is one transaction: what was locked and read ahead, and nobody has changed since."""
 
-ADD_REVISION = insert(t.revision)
+REVISION_COLUMNS = (
+    "exposure_id",
+    "number",
+    "spec",
+    "manifest",
+    "digest",
+    "allocation",
+    "decision",
+    "requested_by",
+    "request_id",
+    "created_at",
+    "kind",
+    "base",
+    "editors",
+    "delta",
+    "verdict",
+    "pending_until",
+)
+ADD = Prepared(_add())
+ADD_REVISION = Prepared(insert(t.revision).values({column: bindparam(column) for column in REVISION_COLUMNS}))
 
 
-def add(session: Session, exposure: Exposure) -> None:
-    """Write a new exposure with an empty sync state; its name is taken from now on.
+def add(session: Session, exposure: Exposure, first: Entry) -> None:
+    """Write a new exposure with its first event and an empty sync state; its name is taken from now on.
 
-    Raises:
+    Raises (with the next answer of the database):
         NameTaken: an exposure of that cluster, namespace and name has not ended.
         Busy: its cluster has just been removed.
     """
@@ -119,14 +151,8 @@ def add(session: Session, exposure: Exposure) -> None:
         "judged_at": exposure.judged_at,
         "violations": None if exposure.violations is None else list(exposure.violations),
     }
-    if session.execute(ADD, row).first() is None:
-        there = select(t.cluster.c.name).where(
-            t.cluster.c.name == metadata.cluster, t.cluster.c.removed_at.is_(None)
-        )
-        if session.execute(there).first() is None:
-            raise Busy(f"Cluster {metadata.cluster} was removed just now.")
-        raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
-    events.begin(session, exposure.id)
+    row |= {f"event_{column}": value for column, value in events.begin(session, first).items()}
+    ADD.later(session, row, if_none=lambda: _not_added(session, metadata))
 
 
 def add_revision(session: Session, revision: Revision) -> None:
@@ -149,7 +175,26 @@ def add_revision(session: Session, revision: Revision) -> None:
         "verdict": revision.verdict,
         "pending_until": revision.pending_until,
     }
-    session.execute(ADD_REVISION, row, execution_options=LATER)
+    ADD_REVISION.later(session, row)
+
+
+def written(session: Session) -> None:
+    """Return once what was kept back is written: whoever goes on needs the exposure to be there.
+
+    Raises:
+        NameTaken, Busy: as for ``add``.
+    """
+    gathering_of(session).send()
+
+
+def _not_added(session: Session, metadata: Metadata) -> Busy | NameTaken:
+    """Return why an exposure could not be written."""
+    there = select(t.cluster.c.name).where(
+        t.cluster.c.name == metadata.cluster, t.cluster.c.removed_at.is_(None)
+    )
+    if session.execute(there).first() is None:
+        return Busy(f"Cluster {metadata.cluster} was removed just now.")
+    return NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
 
 
 def _holder(session: Session, metadata: Metadata) -> UUID | None:
@@ -181,6 +226,11 @@ def lock(session: Session, exposure_id: UUID, *, wait: bool = True) -> ExposureR
     return get(session, exposure_id) if session.execute(row).first() else None
 
 
+def unchanged(session: Session, record: ExposureRecord) -> None:
+    """Say that nothing was written about a locked exposure since it was read: the next ``lock`` has it so."""
+    session.info.setdefault(LOCKED, {})[record.exposure.id] = record
+
+
 def lock_ahead(session: Session, ids: Sequence[UUID]) -> frozenset[UUID]:
     """Lock those of some exposures that nobody else has, and read all of them for the next ``lock`` of each.
 
@@ -190,7 +240,7 @@ def lock_ahead(session: Session, ids: Sequence[UUID]) -> frozenset[UUID]:
     query = select(t.exposure).where(t.exposure.c.id.in_(ids)).order_by(t.exposure.c.id)
     rows = session.execute(query.with_for_update(skip_locked=True, key_share=True)).all()
     for row in rows:
-        events.begin(session, row.id, Head(row.head_seq, row.head_hash))
+        events.locked(session, row.id, Head(row.head_seq, row.head_hash))
     records = joined(session, [exposure_of(row) for row in rows])
     session.info[LOCKED] = {record.exposure.id: record for record in records}
     return frozenset(session.info[LOCKED])

@@ -16,7 +16,7 @@ from service.domain.ports import Pool
 from service.domain.principal import Principal, PrincipalKind, Role
 from service.store import pool
 from service.store import tables as t
-from service.store.database import ALONE
+from service.store.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Cluster:
 class Place:
     """Where a team wants something: what there is of it, and whether the namespace is the team's.
 
-    ``shared``: other teams have the namespace too.
+    ``shared``: other teams have the namespace too. ``epoch`` is the policies' at that time.
     """
 
     cluster: Cluster | None
@@ -54,13 +54,15 @@ class Place:
     is_given: bool
     environment: str | None = None
     shared: bool = False
+    epoch: int = 0
     view: ClusterView = field(default_factory=ClusterView)
 
 
-TOKEN = select(t.token).where(
-    t.token.c.sha256 == bindparam("sha256"), t.token.c.expires_at > bindparam("now")
+TOKEN = Prepared(
+    select(t.token).where(t.token.c.sha256 == bindparam("sha256"), t.token.c.expires_at > bindparam("now"))
 )
-PLACE = text("""
+PLACE = Prepared(
+    text("""
     SELECT cluster.*,
         EXISTS (SELECT FROM team WHERE name = :team) AS team_is_known,
         EXISTS (
@@ -74,11 +76,13 @@ PLACE = text("""
             SELECT count(*) > 1 FROM team_namespace
             WHERE team_namespace.cluster = :cluster AND namespace = :namespace
         ) AS shared,
+        (SELECT coalesce(max(activation), 0) FROM policy) AS epoch,
         view.node_addresses, view.seen_at, view.problem, view.change_count
     FROM (VALUES (1)) AS always
         LEFT JOIN cluster ON cluster.name = :cluster AND cluster.removed_at IS NULL
         LEFT JOIN cluster_view AS view ON view.cluster = cluster.name
 """)
+)
 """One row, whatever there is: each request asks for all of it, so it is one statement."""
 
 
@@ -116,7 +120,7 @@ def add_token(
 
 def principal_of(session: Session, sha256: str, now: datetime) -> Principal | None:
     """Return whose token has this hash, None when it is unknown or over."""
-    row = session.execute(TOKEN, {"sha256": sha256, "now": now}, execution_options=ALONE).first()
+    row = TOKEN.first(session, {"sha256": sha256, "now": now}, is_alone=True)
     if row is None:
         return None
     return Principal(
@@ -178,14 +182,14 @@ def give_namespace(session: Session, team: str, cluster: str, namespace: str) ->
 
 def place(session: Session, team: str, cluster: str, namespace: str) -> Place:
     """Return what there is of a place, and what the worker last saw of its cluster."""
-    row = session.execute(PLACE, {"team": team, "cluster": cluster, "namespace": namespace}).one()
+    row = PLACE.first(session, {"team": team, "cluster": cluster, "namespace": namespace})
     found = None
     if row.name is not None:
         found = cluster_of(row)
     view = ClusterView()
     if row.change_count is not None:
         view = ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)
-    return Place(found, row.team_is_known, row.is_given, row.environment, row.shared, view)
+    return Place(found, row.team_is_known, row.is_given, row.environment, row.shared, row.epoch, view)
 
 
 def put_cluster(

@@ -8,17 +8,19 @@ from sqlalchemy.orm import Session
 from service.domain.policy import PolicyVersion
 from service.domain.spec import Document
 from service.store import tables as t
+from service.store.prepared import Prepared
 from service.store.tables.governance import POLICY_ACTIVATION
 
 policy = t.policy.c
 
-
+EPOCH = Prepared(select(func.coalesce(func.max(policy.activation), 0).label("epoch")))
 SHOWN = [policy[name] for name in PolicyVersion.__annotations__]
 
 
 def epoch(session: Session) -> int:
     """Return a number that grows whenever other policies become active."""
-    return session.scalar(select(func.coalesce(func.max(policy.activation), 0))) or 0
+    found: int = EPOCH.first(session, {}).epoch
+    return found
 
 
 def active(session: Session) -> list[PolicyVersion]:

@@ -26,9 +26,11 @@ from service.domain.history import Ending
 from service.store import tables as t
 from service.store.port_history import FREE, ending, given_back
 from service.store.port_statements import CHOOSE, QUEUE, TAKE, WAIT
+from service.store.prepared import Prepared
 from service.store.rows import claim_of
 from service.store.usage import pool_usage
 
+TAKING, CHOOSING = Prepared(TAKE), Prepared(CHOOSE)
 ATTEMPTS = 40
 """How often a take is repeated when somebody else freed or took the numbers in between."""
 
@@ -131,13 +133,13 @@ def _take(session: Session, taker: Taker, want: Want) -> Held:
 def _take_stated(session: Session, taker: Taker, numbers: Collection[int]) -> frozenset[int]:
     if not numbers:
         return frozenset()
-    return frozenset(session.scalars(TAKE, taker.facts() | {"numbers": sorted(numbers)}))
+    return frozenset(row.port for row in TAKING.rows(session, taker.facts() | {"numbers": sorted(numbers)}))
 
 
 def _choose(session: Session, taker: Taker, ranges: Sequence[range], count: int) -> tuple[int, ...]:
     if not count or not ranges:
         return ()
-    rows = session.execute(CHOOSE, taker.facts() | _ends(ranges) | {"count": count})
+    rows = CHOOSING.rows(session, taker.facts() | _ends(ranges) | {"count": count})
     return tuple(row.port for row in sorted(rows, key=lambda row: (row.place, row.port)))
 
 

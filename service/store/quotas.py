@@ -3,20 +3,23 @@
 It is counted from exposures and claims each time, never kept in a counter: so it cannot drift.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from service.domain.errors import Busy
 from service.domain.quota import Consumer, Limits
 from service.store import tables as t
+from service.store.prepared import Prepared
 
 ATTEMPTS = 4
 
-LOCK = text("""
+LOCK = Prepared(
+    text("""
     WITH limited AS (
         SELECT * FROM quota
         WHERE team = :team AND cluster = :cluster
@@ -30,6 +33,7 @@ LOCK = text("""
     )
     SELECT * FROM limited UNION ALL SELECT * FROM unlimited
 """)
+)
 """Requests of a team with limits go one by one; without limits there is nothing to count, so they only keep
 the limits from changing under them."""
 
@@ -54,12 +58,23 @@ def lock(session: Session, team: str, cluster: str) -> Limits:
     """
     whose = {"team": team, "cluster": cluster}
     for _ in range(ATTEMPTS):
-        row = session.execute(LOCK, whose).first()
+        row = LOCK.first(session, whose)
         if row is not None:
             return _limits_of(row)
         # No row yet, or its limits were changed while we waited: the next look has the new ones.
         session.execute(pg_insert(t.quota).values(whose).on_conflict_do_nothing())
     raise Busy(f"The quota of team {team} in cluster {cluster} is being changed. Try again in a second.")
+
+
+def ask(session: Session, team: str, cluster: str) -> Callable[[], Limits]:
+    """Lock a team's quota with the next statement; return what returns its limits, as ``lock`` does."""
+    rows = LOCK.ask(session, {"team": team, "cluster": cluster})
+
+    def limits() -> Limits:
+        found = rows()
+        return _limits_of(found[0]) if found else lock(session, team, cluster)
+
+    return limits
 
 
 def consumers(session: Session, team: str, cluster: str) -> list[Consumer]:
@@ -101,5 +116,5 @@ def clusters_of(session: Session, team: str) -> list[str]:
     return sorted(session.scalars(query))
 
 
-def _limits_of(row: Row[Any]) -> Limits:
+def _limits_of(row: Any) -> Limits:
     return Limits(**{field.name: getattr(row, field.name) for field in fields(Limits)})

@@ -31,9 +31,8 @@ from service.domain.reservation import Reservation
 from service.domain.spec import Spec
 
 
-def _taken(row: Row[Any], names: Iterable[str]) -> dict[str, Any]:
-    values = row._mapping
-    return {name: values[name] for name in names}
+def _taken(row: Any, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
 
 
 LIFETIME = (

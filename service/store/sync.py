@@ -2,28 +2,35 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, distinct, func, or_, select, update
+from sqlalchemy import bindparam, case, distinct, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from service.store import tables as t
-from service.store.database import LATER
+from service.store.prepared import Prepared
 
 
 def record(session: Session, exposure_id: UUID, now: datetime, **values: Any) -> None:
     """Write what the worker did; counts one sync change. ``changed_at`` moves with the state alone."""
+    facts = {f"to_{column}": value for column, value in values.items()}
+    _record(tuple(sorted(values))).later(session, facts | {"of": exposure_id, "now": now})
+
+
+@cache
+def _record(columns: tuple[str, ...]) -> Prepared:
+    """Return what writes these columns: each way of recording is one statement."""
     sync = t.exposure_sync
-    if "state" in values:
-        values["changed_at"] = case((sync.c.state == values["state"], sync.c.changed_at), else_=now)
-    session.execute(
-        update(sync)
-        .where(sync.c.exposure_id == exposure_id)
-        .values(sync_count=sync.c.sync_count + 1, **values),
-        execution_options=LATER,
-    )
+    values: dict[str, Any] = {c: bindparam(f"to_{c}", type_=sync.c[c].type) for c in columns}
+    if "state" in columns:
+        is_same = sync.c.state == bindparam("to_state", type_=sync.c.state.type)
+        now = bindparam("now", type_=sync.c.changed_at.type)
+        values["changed_at"] = case((is_same, sync.c.changed_at), else_=now)
+    its = update(sync).where(sync.c.exposure_id == bindparam("of", type_=sync.c.exposure_id.type))
+    return Prepared(its.values(sync_count=sync.c.sync_count + 1, **values))
 
 
 def record_readiness(session: Session, exposure_id: UUID, uid: str, now: datetime, **seen: Any) -> None:

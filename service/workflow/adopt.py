@@ -128,6 +128,7 @@ def take_in(
     act, copy, allocation = act_of(asked, now), copy_of(service), allocation_of(service)
     begun = begin_exposure(session, asked.metadata, spec, act, judge, exposure_id)
     taker = ports.Taker(exposure_id, asked.metadata, spec.justification, now)
+    exposures.written(session)
     foreign.take_over(session, taker, allocation.numbers())
     adoptions.request(session, asked.id, copy, exposure_id, now)
     held = Before(spec, Allocation((), allocation.health_check)) if allocation.health_check else None

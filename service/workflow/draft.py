@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from uuid import UUID, uuid5
 
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from service.domain import quota
 from service.domain.allocation import Before, slots
 from service.domain.delta import delta_of
 from service.domain.errors import Fault, Invalid, PolicyDenied, UnsatisfiablePolicy
+from service.domain.event import Entry
 from service.domain.exposure import (
     Allocation,
     Decision,
@@ -96,30 +98,30 @@ def check_place(place: identities.Place, metadata: Metadata, spec: Spec, princip
 
 
 def lock_quota(session: Session, metadata: Metadata) -> Callable[[Spec, UUID | None], None]:
-    """Lock the team's quota until the transaction ends; return what checks a demand against it.
+    """Lock the team's quota until the transaction ends; return what checks a demand against it."""
+    return partial(check_quota, session, metadata, quotas.lock(session, metadata.team, metadata.cluster))
 
-    The check counts after the lock, what the exposure itself has already not a second time.
 
-    Raises (the check):
+def check_quota(
+    session: Session, metadata: Metadata, limits: quota.Limits, spec: Spec, exposure_id: UUID | None
+) -> None:
+    """Check a demand against the limits of a quota that is locked; what the exposure has counts once.
+
+    Raises:
         QuotaExceeded: with the limit and who takes it.
     """
-    limits = quotas.lock(session, metadata.team, metadata.cluster)
-
-    def check(spec: Spec, exposure_id: UUID | None) -> None:
-        if limits == quota.Limits():
-            return
-        consumers = quotas.consumers(session, metadata.team, metadata.cluster)
-        own = next((each for each in consumers if each.exposure_id == exposure_id), None)
-        balancers = int(spec.type is ExposureType.LOAD_BALANCER)
-        demand = quota.Demand(
-            exposures=int(own is None),
-            node_ports=max(0, len(slots(spec, None)) - (own.node_ports if own else 0)),
-            load_balancers=max(0, balancers - (own.load_balancers if own else 0)),
-            lifetime=spec.lifetime,
-        )
-        quota.check(quota.status(metadata.team, metadata.cluster, limits, consumers), demand, consumers)
-
-    return check
+    if limits == quota.Limits():
+        return
+    consumers = quotas.consumers(session, metadata.team, metadata.cluster)
+    own = next((each for each in consumers if each.exposure_id == exposure_id), None)
+    balancers = int(spec.type is ExposureType.LOAD_BALANCER)
+    demand = quota.Demand(
+        exposures=int(own is None),
+        node_ports=max(0, len(slots(spec, None)) - (own.node_ports if own else 0)),
+        load_balancers=max(0, balancers - (own.load_balancers if own else 0)),
+        lifetime=spec.lifetime,
+    )
+    quota.check(quota.status(metadata.team, metadata.cluster, limits, consumers), demand, consumers)
 
 
 def draft(session: Session, spec: Spec, standing: Standing, act: Act, judge: Judge) -> Draft:
@@ -147,7 +149,7 @@ def draft(session: Session, spec: Spec, standing: Standing, act: Act, judge: Jud
         total=standing.served + (spec.lifetime or 0),
         labels=place.cluster.labels if place.cluster else {},
     )
-    verdict, epoch = judge.decide(session, subject)
+    verdict = judge.decide(session, subject, place.epoch)
     if verdict.denied:
         raise PolicyDenied(verdict.denied, {**subject.variables(), "verdict": verdict.document()})
     warnings = () if verdict.is_automatic() else _staffed(session, verdict.seats, act)
@@ -170,7 +172,7 @@ def draft(session: Session, spec: Spec, standing: Standing, act: Act, judge: Jud
         pending_until=act.now
         + (timedelta(seconds=verdict.pending_ttl) if verdict.pending_ttl else PENDING_TTL),
     )
-    return Draft(revision, verdict, (*verdict.warnings, *warnings), epoch)
+    return Draft(revision, verdict, (*verdict.warnings, *warnings), place.epoch)
 
 
 def _staffed(session: Session, seats: Sequence[Seat], act: Act) -> tuple[str, ...]:
@@ -210,20 +212,37 @@ def write(
     allocation = allocate(session, record.exposure, revision.spec, pool, act, before)
     revision = replace(revision, allocation=allocation)
     exposures.add_revision(session, revision)
+    if record.revisions:  # the first one was told with its exposure
+        said = requested(revision, act)
+        events.append(
+            session,
+            said.exposure_id,
+            said.kind,
+            actor=said.actor,
+            now=said.at,
+            revision=said.revision,
+            request_id=act.request_id,
+            data=said.data,
+        )
     record = replace(record, revisions=(*record.revisions, revision))
-    events.append(
-        session,
-        revision.exposure_id,
-        "requested",
-        actor=act.principal.document(),
-        now=act.now,
-        revision=revision.number,
-        request_id=act.request_id,
-        data={"digest": revision.digest, "justification": revision.spec.justification},
-    )
     if made.verdict.is_automatic():
         record = _approve_by_policy(session, record, made, act)
     return record, (*made.warnings, *band_warnings(pool, allocation))
+
+
+def requested(revision: Revision, act: Act) -> Entry:
+    """Return what is told of a revision that is asked for, as the first event of its exposure."""
+    return Entry(
+        exposure_id=revision.exposure_id,
+        seq=1,
+        previous_hash=None,
+        kind="requested",
+        revision=revision.number,
+        actor=act.principal.document(),
+        request_id=act.request_id,
+        data={"digest": revision.digest, "justification": revision.spec.justification},
+        at=act.now,
+    )
 
 
 def _approve_by_policy(session: Session, record: ExposureRecord, made: Draft, act: Act) -> ExposureRecord:

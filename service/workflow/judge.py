@@ -37,17 +37,20 @@ class Judge:
         return check(document, self._evaluator)
 
     def active(self, session: Session) -> tuple[int, tuple[Policy, ...]]:
-        """Return the policies that hold now, and their epoch; they are read again when that has grown."""
-        epoch = policies.epoch(session)
+        """Return the policies that hold now, and their epoch."""
+        return self._at(session, policies.epoch(session))
+
+    def _at(self, session: Session, epoch: int) -> tuple[int, tuple[Policy, ...]]:
+        """Return the policies of an epoch; they are read again when it is another one than before."""
         if self._known[0] != epoch:
             found = policies.active(session)
             self._known = (epoch, tuple(parse(p.document | {"name": p.name}, p.version) for p in found))
         return self._known if epoch else (0, ())
 
-    def decide(self, session: Session, subject: Subject) -> tuple[Verdict, int]:
-        """Return what the policies that hold now say of a request, and their epoch."""
-        epoch, active = self.active(session)
-        return self.decide_by(active, subject), epoch
+    def decide(self, session: Session, subject: Subject, epoch: int) -> Verdict:
+        """Return what the policies say of a request that hold at an epoch: a place says which one is now."""
+        _, active = self._at(session, epoch)
+        return self.decide_by(active, subject)
 
     def decide_by(self, active: Sequence[Policy], subject: Subject) -> Verdict:
         """Return what some policies say of a request."""
@@ -57,8 +60,7 @@ class Judge:
         """Return the deny rules that match a revision now."""
         metadata = record.exposure.metadata
         place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
-        verdict, _ = self.decide(session, subject_of(record, revision, place))
-        return verdict.violations()
+        return self.decide(session, subject_of(record, revision, place), place.epoch).violations()
 
     def seats_for(self, record: ExposureRecord, revision: Revision, reviewer: Principal) -> tuple[str, ...]:
         """Return which seats of a revision somebody could fill, by the claims that came with the review."""

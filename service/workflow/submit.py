@@ -15,9 +15,17 @@ from service.domain.lifetime import deadlines
 from service.domain.ports import Pool
 from service.domain.principal import Principal, Role
 from service.domain.spec import Spec
-from service.store import exposures, identities
+from service.store import exposures, identities, quotas
 from service.workflow.act import Act
-from service.workflow.draft import Draft, Standing, check_place, draft, lock_quota, write
+from service.workflow.draft import (
+    Draft,
+    Standing,
+    check_place,
+    check_quota,
+    draft,
+    requested,
+    write,
+)
 from service.workflow.judge import Judge
 
 
@@ -71,6 +79,7 @@ def begin_exposure(
         NameTaken: another exposure has the name.
     """
     check_may_ask(act.principal)
+    limits = quotas.ask(session, metadata.team, metadata.cluster)
     place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
     pool = check_place(place, metadata, spec, act.principal)
     exposure = Exposure(
@@ -82,11 +91,11 @@ def begin_exposure(
         created_at=act.now,
     )
     made = draft(session, spec, Standing(exposure, place), act, judge)
-    lock_quota(session, metadata)(spec, None)
+    check_quota(session, metadata, limits(), spec, None)
     record = ExposureRecord(exposure=exposure, revisions=(), sync=Sync(), claims=(), view=place.view)
     first = min(deadlines(replace(record, revisions=(made.revision,)))).at
     exposure = replace(exposure, next_deadline_at=first, judged_at=made.epoch, violations=())
-    exposures.add(session, exposure)
+    exposures.add(session, exposure, requested(made.revision, act))
     return Begun(replace(record, exposure=exposure), made, pool)
 
 

@@ -34,7 +34,9 @@ from service.domain.history import Ending
 from service.domain.ports import Pool
 from service.domain.reservation import Reservation, choosable
 from service.store import exposures, foreign, identities, port_history, ports, reservations
-from tests.builders import NOON, make_exposure, make_revision
+from service.workflow.act import Act
+from service.workflow.draft import requested
+from tests.builders import NOON, make_exposure, make_principal, make_revision
 from tests.postgres import Database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -320,8 +322,9 @@ class Ledger(RuleBasedStateMachine):
     def _take(self, session: Session, taker: ports.Taker, want: ports.Want) -> ports.Held:
         if taker.exposure_id not in self.teams:
             made = make_exposure(id=taker.exposure_id, metadata=taker.metadata)
-            exposures.add(session, made)
-            exposures.add_revision(session, make_revision(exposure_id=made.id))
+            revision = make_revision(exposure_id=made.id)
+            exposures.add(session, made, requested(revision, Act(make_principal(), self.now, "model")))
+            exposures.add_revision(session, revision)
         return ports.hold(session, taker, want)
 
 

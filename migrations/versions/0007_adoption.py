@@ -5,7 +5,7 @@ The way down forgets adoptions; a number that came by one is told of as one whos
 
 from alembic import op
 
-revision = "0008"
+revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None

@@ -6,8 +6,8 @@ is as it should be. A ledger has an id, by which the mark in a cluster tells who
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

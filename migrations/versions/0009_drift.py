@@ -5,8 +5,8 @@ The code before this one reads and writes none of these columns: it may run besi
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0009"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
