@@ -7,6 +7,7 @@ for a port that is known to be taken. The look itself writes nothing into the cl
 """
 
 import logging
+import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ from service.store import wishes
 from service.store.identities import Cluster
 
 log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 0.05
+"""How soon a key is looked at again whose row somebody else had: nobody holds one for long."""
 
 SWEEP_SECONDS = 60.0
 """How often everything is looked at, besides after every list."""
@@ -112,12 +116,12 @@ class Cycle:
             log.warning("cluster cannot be read", extra={"cluster": self._cluster, "answer": str(error)})
             self._view.is_unreadable(str(error))
             return 0
-        if has_word:
-            adopt_waiting(self._cluster, self._breaker, self._edge)
         self._gather(has_word)
         begun = 0
         while not self._breaker.is_open() and (refs := self._next_lot()):
             begun += self._settle(refs)
+        if has_word:
+            begun += adopt_waiting(self._cluster, self._breaker, self._edge)
         return begun
 
     def _gather(self, has_word: bool) -> None:
@@ -223,8 +227,12 @@ class Cycle:
                 self._executor.execute(action, task.want, task.have)
             if task.seen is not None:
                 self._readiness.record(task.record, task.seen)
-        except (Busy, Unavailable) as error:
-            log.warning("row is busy", extra=facts | {"answer": str(error)})
+        except Busy as error:
+            log.info("row is busy", extra=facts | {"answer": str(error)})
+            time.sleep(BUSY_SECONDS)
+            self._again.append(task.ref)
+        except Unavailable as error:
+            log.warning("database does not answer", extra=facts | {"answer": str(error)})
         except Exception:
             log.exception("exposure failed unexpectedly", extra=facts)
 

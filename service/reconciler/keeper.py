@@ -98,6 +98,7 @@ class Keeper:
                 pause = min(pause, SOON_SECONDS)  # who waits must not wait for a renewal that came late
                 self._has_word = True
             except WharfingerError as error:
+                self._has_word = True  # what was due is due still
                 log.warning("look failed", extra={"cluster": name, "answer": str(error)})
             except Exception:
                 log.exception("look failed unexpectedly", extra={"cluster": name})
