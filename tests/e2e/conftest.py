@@ -16,8 +16,8 @@ NODE_ADDRESS = "192.0.2.1"
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """Give a control plane with one Node."""
-    with ControlPlane(node_port_range="30000-30200") as started:
+    """Give a control plane with one Node: the worker has one apiserver, the tests the other one."""
+    with ControlPlane(node_port_range="30000-30200", apiservers=2) as started:
         add_node(started.client("admin"), address=NODE_ADDRESS)
         yield started
 
