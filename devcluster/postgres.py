@@ -117,6 +117,10 @@ class EmbeddedPostgres:
             os.close(self._lock)
             self._lock = None
 
+    def lives(self) -> bool:
+        """Return whether the server runs."""
+        return self._server is not None and self._server.exit_code() is None
+
     def crash(self) -> None:
         """Kill -9 the postmaster, as a fault does; return when its backends have left by themselves, too."""
         if self._server is not None:
