@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import ssl
+import sys
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,10 @@ class Call:
         """Return whether it is a call of that method on the Services of a namespace."""
         return self.method == method and f"/namespaces/{namespace}/services" in self.path
 
+    def is_write(self) -> bool:
+        """Return whether it may change a Service."""
+        return self.method != "GET" and "/services" in self.path
+
     def is_watch(self) -> bool:
         """Return whether its answer has no end."""
         return "watch=true" in self.path
@@ -43,9 +48,7 @@ class HttpGate(Gate):
         self._url = entry["cluster"]["server"]
         self._pool = urllib3.PoolManager(ssl_context=_trust(entry["cluster"]), retries=False, maxsize=8)
         self.executed: list[Call] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         entry["cluster"] = {"server": f"http://127.0.0.1:{self._server.server_port}"}
@@ -74,6 +77,16 @@ class HttpGate(Gate):
         if whole:
             self.executed.append(call)
         return answer
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that hangs up: it was killed."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 def _trust(cluster: dict[str, Any]) -> ssl.SSLContext:

@@ -5,13 +5,17 @@ another seed, FAULT_ROUNDS=N plays N storms, of FAULTS=N faults each.
 """
 
 import os
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from devcluster import ControlPlane
+from tests.e2e.boundaries import Boundary, Kill, counting, killing
 from tests.e2e.fault_world import FaultWorld, new_fault_world
 from tests.e2e.storm import Storm, say
+from tests.e2e.whole_story import Story
 
 pytestmark = pytest.mark.faults
 SEED = int(os.environ.get("FAULT_SEED", "1"))
@@ -28,6 +32,33 @@ def fault_world(
     """Give a world that can break anywhere; its api and first worker run."""
     with new_fault_world(control_plane, tmp_path_factory.mktemp("faults")) as made:
         yield made
+
+
+def plays(boundaries: Sequence[Boundary]) -> list[list[Kill]]:
+    """Return the kills of each play: one of each boundary and moment, or a sample of one of each gate."""
+    if IS_LONG:
+        return [[Kill(boundary, when)] for boundary in boundaries for when in ("before", "after")]
+    chance = random.Random(SEED)
+    by_gate = {boundary.gate: [b for b in boundaries if b.gate == boundary.gate] for boundary in boundaries}
+    return [[Kill(chance.choice(some), chance.choice(("before", "after"))) for some in by_gate.values()]]
+
+
+@pytest.mark.timeout(3600 if IS_LONG else 300)
+def test_a_story_ends_well_whatever_boundary_a_process_is_killed_at(fault_world: FaultWorld):
+    gated, begun = fault_world.gated, time.monotonic()
+    with counting(gated) as boundaries:
+        Story(gated, "undisturbed").tell()
+    assert {boundary.gate for boundary in boundaries} == {"api", "worker", "cluster"}
+
+    missed = []
+    for number, kills in enumerate(plays(boundaries), start=1):
+        with killing(gated, kills) as killers:
+            Story(gated, f"killed-{number}").tell()
+        say(f"{time.monotonic() - begun:.0f} s: killed {', '.join(map(str, kills))}")
+        missed += [str(killer.kill) for killer in killers if not killer.struck]
+        assert [killer.failure for killer in killers if killer.failure] == []
+
+    assert missed == []
 
 
 @pytest.mark.timeout(1800 if IS_LONG else 300)
