@@ -127,6 +127,12 @@ class FaultWorld:
         url, kubeconfig, name = self._direct_url, self._direct_kubeconfig, "worker-2"
         self.world.start_worker(url, kubeconfig, wait=wait, name=name, COOLING_HOURS=COOLING_HOURS)
 
+    def stop_second(self) -> None:
+        """Kill the second worker if it runs."""
+        for part in self.world.parts:
+            if part.name == "worker-2":
+                part.kill()
+
     def wait_for_looks(self, *names: str, since: datetime) -> None:
         """Return when a worker has looked at the cluster after a moment, and these live."""
 

@@ -5,7 +5,7 @@ import contextlib
 import ssl
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ import urllib3
 import yaml
 
 from tests.e2e.gates import Gate, Hold
+
+READ_SECONDS = 60.0
+"""Longer than any client waits: a call that was let go is told of, also when nobody listens any more."""
 
 PASSED_ON = ("Authorization", "Accept", "Content-Type", "User-Agent")
 
@@ -24,6 +27,8 @@ class Call:
 
     method: str
     path: str
+    status: int | None = None
+    """What it was answered with, once it was."""
 
     def is_for(self, method: str, namespace: str) -> bool:
         """Return whether it is a call of that method on the Services of a namespace."""
@@ -70,12 +75,12 @@ class HttpGate(Gate):
     def send(self, call: Call, headers: dict[str, str], body: bytes | None) -> urllib3.BaseHTTPResponse:
         """Send a call on to the apiserver; return its answer, the body of a watch unread."""
         url, whole = self._url + call.path, not call.is_watch()
-        timeout = urllib3.Timeout(connect=5, read=15 if whole else None)
+        timeout = urllib3.Timeout(connect=5, read=READ_SECONDS if whole else None)
         answer = self._pool.request(
             call.method, url, headers=headers, body=body, timeout=timeout, preload_content=whole
         )
         if whole:
-            self.executed.append(call)
+            self.executed.append(replace(call, status=answer.status))
         return answer
 
 

@@ -76,6 +76,7 @@ class Storm:
         self._chance = random.Random(seed)
         self._report = Report(seed)
         self._slow: dict[str, float] = {}
+        self._deck: list[str] = []
 
     def play(self, faults: int, people: int) -> Report:
         """Let it rage until so many faults have struck, and settle; return what came of it."""
@@ -120,21 +121,29 @@ class Storm:
 
     def _strike(self, nurses: dict[str, Nurse]) -> str | None:
         """Let one fault strike; return which, None: what it was for is in trouble already."""
-        if self._chance.random() < 0.5:
-            nurse = nurses[self._chance.choice(VICTIMS)]
-            is_fresh = time.monotonic() - nurse.started_at < FRESH_SECONDS
-            if not nurse.process.lives() or (is_fresh and self._chance.random() < 0.8):
-                return None
-            nurse.kill(self._chance.uniform(*DEAD_SECONDS))
-            return f"kill {nurse.process.name}"
-        name = self._chance.choice(sorted(self._world.wires))
+        if not self._deck:  # as many kills as faults of wires, and each of them in turn
+            wired = [f"{word} {wire}" for word in ("cut", "delay", "freeze") for wire in self._world.wires]
+            self._deck = [*wired, *2 * [f"kill {name}" for name in VICTIMS]]
+            self._chance.shuffle(self._deck)
+        kind = self._deck.pop()
+        word, name = kind.split()
+        struck = self._kill(nurses[name]) if word == "kill" else self._break(word, name)
+        return kind if struck else None
+
+    def _kill(self, nurse: Nurse) -> bool:
+        is_fresh = time.monotonic() - nurse.started_at < FRESH_SECONDS
+        if not nurse.process.lives() or (is_fresh and self._chance.random() < 0.8):
+            return False
+        nurse.kill(self._chance.uniform(*DEAD_SECONDS))
+        return True
+
+    def _break(self, word: str, name: str) -> bool:
         wire, now = self._world.wires[name], time.monotonic()
         if now < self._slow.get(name, 0):
-            return None
-        word = self._chance.choice(("cut", "delay", "freeze"))
+            return False
         if word == "cut":
             wire.cut()
-            return f"cut {name}"
+            return True
         if word == "delay":
             wire.delay(self._chance.uniform(*DELAY_SECONDS))
         else:
@@ -143,7 +152,7 @@ class Storm:
         seconds = self._chance.uniform(*span)
         self._slow[name] = now + seconds
         threading.Timer(seconds, wire.mend).start()
-        return f"{word} {name}"
+        return True
 
     def _lull(self) -> None:
         """Let everything come up for a moment, so that something is going on for the next faults."""

@@ -7,13 +7,15 @@ another seed, FAULT_ROUNDS=N plays N storms, of FAULTS=N faults each.
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from devcluster import ControlPlane
 from tests.e2e.boundaries import Boundary, Kill, counting, killing
 from tests.e2e.fault_world import FaultWorld, new_fault_world
+from tests.e2e.late_call import LATE_CALLS
 from tests.e2e.storm import Storm, say
 from tests.e2e.whole_story import Story
 
@@ -44,30 +46,47 @@ def plays(boundaries: Sequence[Boundary]) -> list[list[Kill]]:
 
 
 @pytest.mark.timeout(3600 if IS_LONG else 300)
-def test_a_story_ends_well_whatever_boundary_a_process_is_killed_at(fault_world: FaultWorld):
+def test_a_story_ends_well_whatever_boundary_a_process_is_killed_at(
+    fault_world: FaultWorld, summary: list[str]
+):
     gated, begun = fault_world.gated, time.monotonic()
     with counting(gated) as boundaries:
         Story(gated, "undisturbed").tell()
     assert {boundary.gate for boundary in boundaries} == {"api", "worker", "cluster"}
 
-    missed = []
+    missed, done = [], Counter[str]()
     for number, kills in enumerate(plays(boundaries), start=1):
         with killing(gated, kills) as killers:
             Story(gated, f"killed-{number}").tell()
         say(f"{time.monotonic() - begun:.0f} s: killed {', '.join(map(str, kills))}")
+        done.update(f"{kill.boundary.gate} {kill.when}" for kill in kills)
         missed += [str(killer.kill) for killer in killers if not killer.struck]
         assert [killer.failure for killer in killers if killer.failure] == []
 
+    listed = ", ".join(f"{what} {count}" for what, count in sorted(done.items()))
+    seconds = time.monotonic() - begun
+    summary.append(f"{len(boundaries)} boundaries, {done.total()} kills in {seconds:.0f} s: {listed}")
     assert missed == []
+
+
+@pytest.mark.parametrize("story", LATE_CALLS if IS_LONG else LATE_CALLS[:1], ids=lambda story: story.__name__)
+def test_a_late_call_changes_nothing_that_stays(
+    fault_world: FaultWorld, story: Callable[[FaultWorld], float], summary: list[str]
+):
+    seconds = story(fault_world)
+
+    summary.append(
+        f"{story.__name__}: another worker had done it {seconds:.1f} s after the first stood still"
+    )
 
 
 @pytest.mark.timeout(1800 if IS_LONG else 300)
 @pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
-def test_cluster_and_ledger_agree_after_a_storm(fault_world: FaultWorld, seed: int):
+def test_cluster_and_ledger_agree_after_a_storm(fault_world: FaultWorld, seed: int, summary: list[str]):
     fault_world.start_second()
 
     report = Storm(fault_world, seed).play(FAULTS, PEOPLE)
 
-    say(report.text())
+    summary.append(report.text())
     assert report.broken == []
     assert report.faults.total() == FAULTS

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import urllib3
 
 from tests.e2e.gated import Gated
-from tests.e2e.invariants import faults
+from tests.e2e.invariants import faults, left_to_do
 from tests.e2e.parts import wait_until
 from tests.e2e.world import Answer, Document
 
@@ -86,10 +86,10 @@ class Story:
             status, service = world.read(exposure)["status"], world.service(self.name)
             is_live = status["live"] is not None and status["live"]["revision"] == revision
             as_approved = service is not None and service["spec"]["selector"] == {"app": app}
-            return is_live and as_approved and status["state"] in ("Active", "Degraded")
+            return is_live and as_approved and not left_to_do(world)
 
         wait_until(is_settled, self._so_far, ANSWER_SECONDS)
-        assert faults(world) == []
+        self._check_agreement()
         service = world.service(self.name)
         assert service is not None
         number = int(service["spec"]["ports"][0]["nodePort"])
@@ -106,9 +106,13 @@ class Story:
         told = world.events(exposure)
         assert [kind for kind in told if kind not in TOLD_UNLESS_KILLED] == TOLD
         assert all(told.count(kind) <= 1 for kind in TOLD_UNLESS_KILLED), told
-        assert faults(world) == []
+        self._check_agreement()
         wrote = [call.method for call in self.gated.cluster_gate.executed[before:] if call.is_write()]
         assert wrote == WRITES
+
+    def _check_agreement(self) -> None:
+        found = faults(self.gated.world)
+        assert not found, "\n".join(found)
 
     def _claim(self, number: int) -> tuple[str, str | None]:
         claim = self.gated.world.node_port(number)
