@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from service.admin.migrate import schema_state
 from service.settings import Settings, read_settings
 from service.store.database import Listener, Session, Transactions, open_engine, transactions
+from service.store.identities import Cluster
 from service.telemetry import configure_logs
 from service.workflow.judge import Judge
 from service.workflow.signing import Signer
@@ -79,9 +80,10 @@ def signer_of(settings: Settings) -> Signer | None:
 
 def run_worker(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; return the exit code."""
-    from service.cluster.real import open_gateway
+    from service.cluster.credentials import Credentials
     from service.deadlines import loop
     from service.reconciler.edge import Edge
+    from service.reconciler.leases import Leases
     from service.reconciler.loop import Worker
 
     configure_logs(settings.log_format, "worker")
@@ -99,9 +101,9 @@ def run_worker(settings: Settings) -> int:
     )
     clock = loop.Clock(loop.Edge(edge.transaction, now, judge), settings.poll_seconds)
     listener = Listener(engine)
-    worker = Worker(
-        edge, lambda context: open_gateway(settings.kubeconfig, context), listener, settings.poll_seconds
-    )
+    renewing = engine_of(settings, pool_size=1)  # a connection of its own: a renewal waits for no keeper
+    leases = Leases(transactions(renewing), time.monotonic, os.urandom(16).hex())
+    worker = Worker(edge, Credentials(settings.kubeconfig), leases, listener, settings.poll_seconds)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: worker.stop())
     clock.start()
@@ -110,6 +112,7 @@ def run_worker(settings: Settings) -> int:
     finally:
         clock.stop()
     listener.close()
+    renewing.dispose()
     engine.dispose()
     return 0
 
@@ -131,15 +134,15 @@ def admin_transactions(settings: Settings) -> Transactions:
 
 
 @contextmanager
-def cluster_gateway(settings: Settings, context: str | None) -> Iterator["Gateway"]:
+def cluster_gateway(settings: Settings, cluster: Cluster) -> Iterator["Gateway"]:
     """Give a command of the platform the gateway to a cluster.
 
     Raises:
         ClusterAway: the kubeconfig, the context or the credentials are not there.
     """
-    from service.cluster.real import open_gateway
+    from service.cluster.credentials import Credentials
 
-    gateway = open_gateway(settings.kubeconfig, context)
+    gateway = Credentials(settings.kubeconfig).open(cluster.context, cluster.in_cluster)
     try:
         yield gateway
     finally:

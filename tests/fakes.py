@@ -7,19 +7,19 @@ answer, refuse a write, let somebody else act in between, and tell what was call
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from service.cluster.gateway import Change, ChangeKind, ServiceList
+from service.cluster.gateway import Change, ChangeKind, Kind, Listing
 from service.domain.errors import (
     ClusterAway,
     ObjectExists,
     ObjectMissing,
     WriteForbidden,
 )
-from tests.fake_endpoints import slice_of_pods, slice_ports
+from tests.fake_endpoints import NAMED_PORT, slice_of_pods, slice_ports
 from tests.fake_ports import NodePorts
 from tests.fake_rules import Key, carry_over, check_preconditions, defaulted, validate
 from tests.fake_watch import Journal
@@ -45,6 +45,7 @@ class FakeCluster:
         self.calls: list[Call] = []
         self._services: dict[Key, Document] = {}
         self._slices: dict[Key, Document] = {}  # by the Service's key, without ports
+        self._named_ports: dict[Key, int] = {}
         self._nodes: dict[str, Document] = {}
         self._namespaces: dict[str, bool] = {}
         self._refusals: dict[str, deque[Exception]] = {}
@@ -56,31 +57,19 @@ class FakeCluster:
 
     # The Gateway.
 
-    def services(self) -> ServiceList:
-        self._enter("services")
+    def list(self, kind: Kind, keep: Callable[[Document], Document] | None = None) -> Listing:
+        self._enter(f"list {kind}")
         with self._lock:
-            return ServiceList(list(map(_as_item, self._services.values())), str(self._version))
+            items = [_as_item(thing) for thing in self._things(kind)]
+            return Listing(list(map(keep, items)) if keep else items, str(self._version))
 
-    def watch_services(self, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
-        self._enter("watch_services")
-        yield from self._journal.follow(int(since), seconds, stopping, lambda: self.away)
+    def watch(self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
+        self._enter(f"watch {kind}")
+        yield from self._journal.follow(kind, int(since), seconds, stopping, lambda: self.away)
 
     def service(self, namespace: str, name: str) -> Document | None:
         self._enter("service", namespace, name)
         return deepcopy(self._services.get((namespace, name)))
-
-    def endpoint_slices(self) -> list[Document]:
-        self._enter("endpoint_slices")
-        with self._lock:
-            return [
-                _as_item(piece | {"ports": slice_ports(self._services[key])})
-                for key, piece in self._slices.items()
-                if key in self._services
-            ]
-
-    def nodes(self) -> list[Document]:
-        self._enter("nodes")
-        return [_as_item(node) for node in self._nodes.values()]
 
     def create(self, service: Document) -> Document:
         with self._lock:
@@ -117,25 +106,37 @@ class FakeCluster:
         if external:
             addresses.append({"type": "ExternalIP", "address": external})
         condition = {"type": "Ready", "status": "True" if ready else "False"}
-        self._nodes[name] = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": name, "uid": str(uuid.uuid4()), "resourceVersion": self._next_version()},
-            "spec": {},
-            "status": {"addresses": addresses, "conditions": [condition]},
-        }
+        with self._lock:
+            node = {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": name, "uid": str(uuid.uuid4()), "resourceVersion": self._next_version()},
+                "spec": {},
+                "status": {"addresses": addresses, "conditions": [condition]},
+            }
+            change = ChangeKind.MODIFIED if name in self._nodes else ChangeKind.ADDED
+            self._nodes[name] = node
+            self._journal.tell(change, node, Kind.NODES)
 
     def remove_node(self, name: str) -> None:
         """Take a node away."""
-        del self._nodes[name]
+        with self._lock:
+            node = self._nodes.pop(name)
+            node["metadata"]["resourceVersion"] = self._next_version()
+            self._journal.tell(ChangeKind.DELETED, node, Kind.NODES)
 
-    def add_endpoints(self, namespace: str, service: str, ready: int = 1, unready: int = 0) -> None:
+    def add_endpoints(
+        self, namespace: str, service: str, ready: int = 1, unready: int = 0, named_port: int = NAMED_PORT
+    ) -> None:
         """Let pods run that a Service of that name selects, in place of those there were.
 
         As with the real controller there is a slice only while there is the Service, now or later.
         """
-        version = self._next_version()
-        self._slices[namespace, service] = slice_of_pods(namespace, service, ready, unready, version)
+        with self._lock:
+            change = ChangeKind.MODIFIED if (namespace, service) in self._slices else ChangeKind.ADDED
+            self._slices[namespace, service] = slice_of_pods(namespace, service, ready, unready)
+            self._named_ports[namespace, service] = named_port
+            self._tell_slice((namespace, service), change)
 
     def add_service(self, service: Document, manager: str = "kubectl-create") -> Document:
         """Create a Service as somebody else."""
@@ -168,7 +169,8 @@ class FakeCluster:
         """Tell every watch how far it has come."""
         with self._lock:
             version = {"metadata": {"resourceVersion": self._next_version()}}
-            self._journal.tell(ChangeKind.BOOKMARK, {"kind": "Service", "apiVersion": "v1", **version})
+            for kind in Kind:
+                self._journal.tell(ChangeKind.BOOKMARK, version, kind)
 
     def drop_watches(self) -> None:
         """Break the connection of every watch that is open."""
@@ -184,7 +186,7 @@ class FakeCluster:
         """Return a Service as it is stored."""
         return deepcopy(self._services.get((namespace, name)))
 
-    def writes(self) -> list[Call]:
+    def writes(self) -> Sequence[Call]:
         """Return the writes among the calls."""
         return [call for call in self.calls if call.method in WRITES]
 
@@ -284,15 +286,38 @@ class FakeCluster:
         self.node_ports.release(service["spec"])
         service["metadata"]["resourceVersion"] = self._next_version()
         self._journal.tell(ChangeKind.DELETED, service)
+        if key in self._slices:
+            gone = self._slices[key] | {"ports": []}
+            gone["metadata"] = gone["metadata"] | {"resourceVersion": self._next_version()}
+            self._journal.tell(ChangeKind.DELETED, gone, Kind.ENDPOINT_SLICES)
 
     def _store(self, key: Key, service: Document, manager: str) -> Document:
         entry = {"manager": manager, "operation": "Update", "apiVersion": "v1", "time": _timestamp()}
         others = [e for e in service["metadata"].get("managedFields", ()) if e["manager"] != manager]
         service["metadata"]["managedFields"] = [*others, entry]
         service["metadata"]["resourceVersion"] = self._next_version()
-        self._journal.tell(ChangeKind.MODIFIED if key in self._services else ChangeKind.ADDED, service)
+        change = ChangeKind.MODIFIED if key in self._services else ChangeKind.ADDED
+        self._journal.tell(change, service)
         self._services[key] = service
+        self._tell_slice(key, change)
         return service
+
+    def _things(self, kind: Kind) -> Iterable[Document]:
+        if kind is Kind.SERVICES:
+            return self._services.values()
+        if kind is Kind.NODES:
+            return self._nodes.values()
+        return [self._slice(key) for key in self._slices if key in self._services]
+
+    def _slice(self, key: Key) -> Document:
+        return self._slices[key] | {"ports": slice_ports(self._services[key], self._named_ports[key])}
+
+    def _tell_slice(self, key: Key, change: ChangeKind) -> None:
+        """Let the endpoints controller write a slice anew, when there are pods and the Service."""
+        if key in self._slices and key in self._services:
+            metadata = self._slices[key]["metadata"]
+            self._slices[key]["metadata"] = metadata | {"resourceVersion": self._next_version()}
+            self._journal.tell(change, self._slice(key), Kind.ENDPOINT_SLICES)
 
     def _next_version(self) -> str:
         self._version += 1

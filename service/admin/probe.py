@@ -92,7 +92,7 @@ def probe(name: str, namespace: str) -> None:
         cluster = identities.cluster(session, name)
     if cluster is None:
         raise NotFound(f"There is no cluster {name}. wharfinger cluster list shows those that there are.")
-    with cluster_gateway(settings, cluster.context) as gateway:
+    with cluster_gateway(settings, cluster) as gateway:
         try:
             pool = find_range(gateway, namespace, f"wharfinger-probe-{os.urandom(4).hex()}")
         except ObjectMissing as error:

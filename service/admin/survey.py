@@ -11,8 +11,7 @@ import click
 
 from service.domain.claim import ClaimState
 from service.domain.errors import NotFound
-from service.domain.exposure import ExposureRecord
-from service.domain.manifest import Mark
+from service.domain.plan import Observed, Owner, Ref
 from service.domain.port_map import Claimed
 from service.domain.ports import Pool
 from service.domain.spec import Document
@@ -42,23 +41,23 @@ class Row:
 
 
 def survey_rows(
-    services: Iterable[Document], claims: Iterable[Claimed], records: Iterable[ExposureRecord], pool: Pool
+    services: Iterable[Document], claims: Iterable[Claimed], owners: Mapping[Ref, Owner], pool: Pool
 ) -> list[Row]:
     """Return what each NodePort and LoadBalancer Service has or would claim, by number, then by name.
 
     Args:
         claims: what the ledger says of the cluster's numbers.
-        records: the exposures of the cluster that have not ended.
+        owners: by what the exposures of the cluster that have not ended know their Services.
     """
     by_port = {claim.port: claim for claim in claims}
-    owners = {(r.exposure.metadata.namespace, r.exposure.metadata.name): r for r in records}
     rows = []
     for service in services:
         metadata, spec = service["metadata"], service["spec"]
         if spec.get("type") not in TYPES:
             continue
         key = (metadata["namespace"], metadata["name"])
-        ours = _is_ours(service, owners.get(key))
+        owner = owners.get(Ref(*key))
+        ours = owner is not None and owner.owns(Observed(service))
         numbers = list(_numbers(spec))
         if not numbers:
             rows.append(Row(None, "", spec["type"], "/".join(key), OURS if ours else NONE))
@@ -77,16 +76,6 @@ def _numbers(spec: Document) -> Iterator[tuple[int, str]]:
             yield port["nodePort"], f"port {port['port']}/{port.get('protocol', 'TCP')}"
     if spec.get("healthCheckNodePort"):
         yield spec["healthCheckNodePort"], "health check"
-
-
-def _is_ours(service: Document, record: ExposureRecord | None) -> bool:
-    """Return whether it is known by its uid, or by the token of a create whose outcome is not known yet."""
-    if record is None:
-        return False
-    if record.sync.uid is not None:
-        return bool(service["metadata"]["uid"] == record.sync.uid)
-    mark = Mark.of(service)
-    return mark is not None and mark.create_token in record.sync.create_tokens
 
 
 def _judge(key: tuple[str, str], claim: Claimed | None) -> tuple[str, str]:
@@ -129,7 +118,8 @@ def survey(name: str) -> None:
 
     It changes nothing, neither in the cluster nor in the ledger.
     """
-    from service.store import exposures, identities, port_map
+    from service.cluster.gateway import Kind
+    from service.store import identities, port_map, wishes
     from service.wiring import admin_transactions, cluster_gateway, now
 
     settings = read_settings()
@@ -138,10 +128,10 @@ def survey(name: str) -> None:
         if cluster is None:
             raise NotFound(f"There is no cluster {name}. wharfinger cluster list shows those that there are.")
         claims = port_map.claimed(session, name, now())
-        records = exposures.unsettled(session, name)
-    with cluster_gateway(settings, cluster.context) as gateway:
-        services = gateway.services().items
-    rows = survey_rows(services, claims, records, cluster.pool)
+        owners = wishes.owners(session, name)
+    with cluster_gateway(settings, cluster) as gateway:
+        services = gateway.list(Kind.SERVICES).items
+    rows = survey_rows(services, claims, owners, cluster.pool)
     for line in table(rows):
         click.echo(line)
     for line in totals(rows, cluster.pool, claims):

@@ -68,6 +68,7 @@ TITLES: Mapping[str, str] = {
     "precondition-required": "Say which state you have read",
     "busy": "Busy, try again",
     "unavailable": "A part that is needed does not answer",
+    "lease-lost": "Another worker keeps the cluster",
     "cluster": "The cluster does not answer as it should",
     "internal": "Something went wrong on our side",
 }

@@ -90,10 +90,9 @@ def change_of(line: bytes) -> Change:
         raise classify("GET", int(thing.get("code") or 500), thing)
     try:
         kind, metadata = ChangeKind(event.get("type", "")), thing["metadata"]
-        is_whole = kind is ChangeKind.BOOKMARK or all(
-            metadata[field] for field in ("namespace", "name", "uid")
-        )
-        if metadata["resourceVersion"] and is_whole:
+        is_whole = kind is ChangeKind.BOOKMARK or all(metadata[field] for field in ("name", "uid"))
+        is_placed = kind is ChangeKind.BOOKMARK or thing.get("kind") == "Node" or metadata["namespace"]
+        if metadata["resourceVersion"] and is_whole and is_placed:
             return Change(kind, thing)
     except (KeyError, ValueError, TypeError):
         pass

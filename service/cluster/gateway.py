@@ -1,4 +1,4 @@
-"""What the reconciler needs of a cluster, as a protocol: three fenced writes, four reads and a watch.
+"""What the reconciler needs of a cluster, as a protocol: three fenced writes, lists, watches, a read.
 
 Everything is raw JSON (dicts) in and out, no models. Each write is fenced by the apiserver itself (design.md
 §7): a create is a POST and never an upsert, a change is a PUT with uid and resourceVersion, a delete carries
@@ -16,9 +16,17 @@ CALL_TIMEOUT_SECONDS = 4.0
 """No call lasts longer. A lease must leave more than this, plus one second, before a write is started."""
 
 
+class Kind(StrEnum):
+    """What is listed and watched, by the name of its resource."""
+
+    SERVICES = "services"
+    ENDPOINT_SLICES = "endpointslices"
+    NODES = "nodes"
+
+
 @dataclass(frozen=True, slots=True)
-class ServiceList:
-    """Every Service as it was at ``resource_version``: from there on a watch tells what changes."""
+class Listing:
+    """All of a kind as it was at ``resource_version``: from there on a watch tells what changes."""
 
     items: list[Document]
     resource_version: str
@@ -35,15 +43,15 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event of a watch. The ``service`` of a bookmark has nothing but its resourceVersion."""
+    """One event of a watch. The ``thing`` of a bookmark has nothing but its resourceVersion."""
 
     kind: ChangeKind
-    service: Document
+    thing: Document
 
     @property
     def resource_version(self) -> str:
         """Return how far the watch has come with it."""
-        return str(self.service["metadata"]["resourceVersion"])
+        return str(self.thing["metadata"]["resourceVersion"])
 
 
 class Gateway(Protocol):
@@ -52,11 +60,18 @@ class Gateway(Protocol):
     Every method may raise ``ClusterAway``: no answer in time, 5xx or 429; a write's outcome is unknown then.
     """
 
-    def services(self) -> ServiceList:
-        """Return every Service of the cluster, as it is now (never from a cache)."""
+    def list(self, kind: Kind, keep: Callable[[Document], Document] | None = None) -> Listing:
+        """Return all of a kind, as the cluster has it now (never from a cache).
 
-    def watch_services(self, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
-        """Yield what happens to Services, in order, until the time is over or somebody wants to stop.
+        Args:
+            keep: what to keep of each item; a big cluster is never whole in memory then.
+
+        Raises:
+            ListTooOld: it took so long that the server has forgotten where it began: list again.
+        """
+
+    def watch(self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
+        """Yield what happens to a kind, in order, until the time is over or somebody wants to stop.
 
         Args:
             since: the resourceVersion of a list, or of the last change that was seen.
@@ -70,12 +85,6 @@ class Gateway(Protocol):
 
     def service(self, namespace: str, name: str) -> Document | None:
         """Return one Service by a direct read (never a cache), None when it is not there."""
-
-    def endpoint_slices(self) -> list[Document]:
-        """Return every EndpointSlice of the cluster."""
-
-    def nodes(self) -> list[Document]:
-        """Return every Node."""
 
     def create(self, service: Document) -> Document:
         """Create a Service; return it as the apiserver stored it.

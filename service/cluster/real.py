@@ -16,12 +16,13 @@ from typing import Any
 import yaml
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.config import ConfigException, load_kube_config
+from kubernetes.config.incluster_config import InClusterConfigLoader
 from urllib3.exceptions import HTTPError
 
 from service.cluster.answers import change_of, classify, read_json
 from service.cluster.deadline import bind, ends_within, until
-from service.cluster.gateway import CALL_TIMEOUT_SECONDS, Change, ServiceList
+from service.cluster.gateway import CALL_TIMEOUT_SECONDS, Change, Kind, Listing
 from service.domain.errors import ClusterAway, ObjectMissing
 from service.domain.spec import Document
 
@@ -34,11 +35,20 @@ SERVER_SECONDS = 3
 SILENCE_SECONDS = 70.0
 """Bookmarks come about every 60 s: a watch that is silent for longer has nobody at its other end."""
 
-_ALL_SERVICES = "/api/v1/services"
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes puts the token of a Pod, and the authority of its cluster."""
+
 _SERVICES = "/api/v1/namespaces/{namespace}/services"
 _SERVICE = "/api/v1/namespaces/{namespace}/services/{name}"
-_SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
-_NODES = "/api/v1/nodes"
+PAGE_SIZE = 500
+"""Objects in one answer of a list: each has a call's time for itself, and memory holds one at a time."""
+
+_LISTS: Mapping[Kind, tuple[str, str]] = {
+    Kind.SERVICES: ("/api/v1/services", "ServiceList"),
+    Kind.ENDPOINT_SLICES: ("/apis/discovery.k8s.io/v1/endpointslices", "EndpointSliceList"),
+    Kind.NODES: ("/api/v1/nodes", "NodeList"),
+}
+"""Each kind's path, and the kind of its list."""
 
 
 class KubernetesGateway:
@@ -55,11 +65,23 @@ class KubernetesGateway:
         """Close the idle connections."""
         self._client.close()
 
-    def services(self) -> ServiceList:
-        answer = self._call("GET", _ALL_SERVICES, ("ServiceList",))
-        return ServiceList(list(answer["items"] or ()), str(answer["metadata"]["resourceVersion"]))
+    def list(self, kind: Kind, keep: Callable[[Document], Document] | None = None) -> Listing:
+        path, answered = _LISTS[kind]
+        items: list[Document] = []
+        rest = ""
+        while True:
+            more = [("limit", str(PAGE_SIZE)), *([("continue", rest)] if rest else ())]
+            answer = self._call("GET", path, (answered,), query=more)
+            page = answer["items"] or ()
+            items += map(keep, page) if keep else page
+            metadata = answer.get("metadata") or {}
+            rest = str(metadata.get("continue") or "")
+            if not metadata.get("resourceVersion"):
+                raise ClusterAway(f"a {answered} without a resourceVersion is none of a kube-apiserver")
+            if not rest:
+                return Listing(items, str(metadata["resourceVersion"]))
 
-    def watch_services(self, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
+    def watch(self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
         query = [
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
@@ -68,25 +90,19 @@ class KubernetesGateway:
         ]
         try:
             with ends_within(TRANSFER_SECONDS), until(stopping):
-                response = self._send("GET", _ALL_SERVICES, query)
+                response = self._send("GET", _LISTS[kind][0], query)
                 if response.status != 200:
                     raise classify("GET", int(response.status), read_json(bytes(response.read())))
             yield from _changes(response.response, self._silence_seconds, stopping)
         except (ApiException, ConfigException, HTTPError, OSError) as error:
             if not stopping():
-                raise ClusterAway(f"the watch of Services broke: {_first_line(error)}") from error
+                raise ClusterAway(f"the watch of {kind} broke: {_first_line(error)}") from error
 
     def service(self, namespace: str, name: str) -> Document | None:
         try:
             return self._call("GET", _SERVICE, ("Service",), namespace=namespace, name=name)
         except ObjectMissing:
             return None
-
-    def endpoint_slices(self) -> list[Document]:
-        return self._list(_SLICES, "EndpointSliceList")
-
-    def nodes(self) -> list[Document]:
-        return self._list(_NODES, "NodeList")
 
     def create(self, service: Document) -> Document:
         return self._call(
@@ -108,15 +124,17 @@ class KubernetesGateway:
         }
         self._call("DELETE", _SERVICE, ("Status", "Service"), options, namespace=namespace, name=name)
 
-    def _list(self, path: str, kind: str) -> list[Document]:
-        items = self._call("GET", path, (kind,))["items"]
-        return list(items or ())
-
     def _call(
-        self, method: str, path: str, kinds: Sequence[str], body: Document | None = None, **where: str
+        self,
+        method: str,
+        path: str,
+        kinds: Sequence[str],
+        body: Document | None = None,
+        query: Sequence[tuple[str, str]] = (),
+        **where: str,
     ) -> Document:
         """Send one request once; return the answer when it is of one of these kinds."""
-        query = [("timeout", f"{SERVER_SECONDS}s")]
+        query = [("timeout", f"{SERVER_SECONDS}s"), *query]
         if method in ("POST", "PUT"):
             query.append(("fieldManager", FIELD_MANAGER))
         try:
@@ -179,7 +197,10 @@ def _first_line(error: Exception) -> str:
 
 
 def open_gateway(
-    kubeconfig: Path | None, context: str | None, silence_seconds: float = SILENCE_SECONDS
+    kubeconfig: Path | None,
+    context: str | None,
+    silence_seconds: float = SILENCE_SECONDS,
+    account: Path = SERVICE_ACCOUNT,
 ) -> KubernetesGateway:
     """Return the gateway to the cluster that a kubeconfig names; nothing is sent yet.
 
@@ -187,6 +208,7 @@ def open_gateway(
         kubeconfig: None: the credentials that Kubernetes gives to a Pod.
         context: None: the file's current one.
         silence_seconds: after which a watch counts as broken.
+        account: the folder of a Pod's credentials.
 
     Raises:
         ClusterAway: the file, the context or the credentials are not there or cannot be read.
@@ -194,7 +216,9 @@ def open_gateway(
     configuration = Configuration()
     try:
         if kubeconfig is None:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            if context is not None:  # the Pod's own cluster may well be another one
+                raise ConfigException("a context was named, and no kubeconfig: set WHARFINGER_KUBECONFIG")
+            InClusterConfigLoader(account / "token", account / "ca.crt").load_and_set(configuration)  # type: ignore[no-untyped-call]
         else:
             if not kubeconfig.is_file():
                 raise ConfigException("there is no such file")

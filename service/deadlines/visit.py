@@ -21,6 +21,7 @@ from service.store.database import wake
 from service.workflow.act import Act
 from service.workflow.approval import close, end, retire
 from service.workflow.comply import comply
+from service.workflow.forbid import has_ended
 from service.workflow.judge import Judge
 
 CLOCK = Principal(PrincipalKind.CLOCK, "clock")
@@ -64,6 +65,7 @@ def visit(session: Session, record: ExposureRecord, now: datetime, judge: Judge)
     """Do what is due, and write down when to look again."""
     exposure_id = record.exposure.id
     comply(session, record, Visit(session, record, now).act(), judge)
+    _lift(Visit(session, record, now), judge)
     postponed: set[Deadline] = set()
     while True:
         current = exposures.get(session, exposure_id)
@@ -76,6 +78,18 @@ def visit(session: Session, record: ExposureRecord, now: datetime, judge: Judge)
             postponed.add(due[0])
     next_times = [now + RETRY if deadline in postponed else deadline.at for deadline in left]
     exposures.note(session, exposure_id, next_deadline_at=min(next_times, default=None))
+
+
+def _lift(here: Visit, judge: Judge) -> None:
+    """Let an exposure be there again whose target port leads to no forbidden number any more."""
+    record = here.record
+    if record.exposure.suspension is not Suspension.FORBIDDEN_PORT or not has_ended(
+        here.session, record, judge
+    ):
+        return
+    exposures.set_intent(here.session, record.exposure.id, Intent.PRESENT)
+    here.tell("resumed", None, {"reason": Suspension.FORBIDDEN_PORT.value})
+    wake(here.session, record.exposure.metadata.cluster)
 
 
 def _start_clock(here: Visit, deadline: Deadline) -> bool:

@@ -1,6 +1,6 @@
 """The nouns of the product as frozen values: who asks (Principal), for what (Spec), and what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -65,7 +65,8 @@ class Exposure:
 
     ``applied_at`` is when the cluster first had it, ``clock_started_at`` when its lifetime began to run.
     ``reminded_until``: every reminder that was due until then is sent. ``violations``: what deny rules say of
-    it now, None: nobody has looked; ``judged_at`` is the policies' epoch then.
+    it now, None: nobody has looked; ``judged_at`` is the policies' epoch then. ``forbidden_ports``: to which
+    numbers its named target ports led when that suspended it.
     """
 
     id: UUID
@@ -84,6 +85,7 @@ class Exposure:
     next_deadline_at: datetime | None = None
     violations: tuple[Document, ...] | None = None
     judged_at: int = 0
+    forbidden_ports: Mapping[str, Sequence[int]] | None = None
 
 
 class PortOrigin(StrEnum):
@@ -174,7 +176,8 @@ class Sync:
     """What the worker alone knows of an exposure.
 
     ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
-    ``reason`` are about: ``revision N`` or ``removal``.
+    ``reason`` are about: ``revision N`` or ``removal``. ``target_ports``: each named target port's numbers,
+    as ready pods give them.
     """
 
     state: SyncState = SyncState.NONE
@@ -195,6 +198,7 @@ class Sync:
     sync_count: int = 0
     changed_at: datetime | None = None
     ready_changed_at: datetime | None = None
+    target_ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 class Opinion(StrEnum):
@@ -229,14 +233,15 @@ class Review:
 class ClusterView:
     """What the worker last saw of a cluster: usable node addresses, and when it looked.
 
-    ``problem``: why the cluster cannot be read since then, None when it can. ``change_count`` grows with
-    every change that a reader can see.
+    ``problem``: why the cluster cannot be read since then, None when it can. ``frozen``: why nothing may be
+    written there, None when it may. ``change_count`` grows with every change that a reader can see.
     """
 
     node_addresses: tuple[str, ...] = ()
     seen_at: datetime | None = None
     problem: str | None = None
     change_count: int = 0
+    frozen: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

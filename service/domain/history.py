@@ -24,6 +24,8 @@ class Ending(StrEnum):
     """A hold that never became bound."""
     GONE = "gone"
     """A foreign Service that had it went, or gave it to another one."""
+    ABANDONED = "abandoned"
+    """Its cluster was taken out of the ledger; whatever had it there was left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

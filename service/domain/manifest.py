@@ -141,12 +141,24 @@ def digest(metadata: Metadata, spec: Spec, manifest: Document) -> str:
 
 def with_ports(manifest: Document, allocation: Allocation) -> Document:
     """Return the manifest with every node port of the allocation stated."""
-    result = deepcopy(manifest)
-    for port, node_port in zip(result["spec"]["ports"], allocation.ports, strict=False):
-        port["nodePort"] = node_port.number
+    given = allocation.ports
+    listed = [
+        port | {"nodePort": given[index].number} if index < len(given) else port
+        for index, port in enumerate(manifest["spec"]["ports"])
+    ]
+    spec = manifest["spec"] | {"ports": listed}
     if allocation.health_check:
-        result["spec"]["healthCheckNodePort"] = allocation.health_check.number
-    return result
+        spec["healthCheckNodePort"] = allocation.health_check.number
+    return manifest | {"spec": spec}
+
+
+def named_targets(manifest: Mapping[str, Any]) -> list[tuple[str, tuple[str, str]]]:
+    """Return the target ports that have a name, each with its port's own name and protocol."""
+    return [
+        (port["targetPort"], (port.get("name", ""), port["protocol"]))
+        for port in manifest["spec"]["ports"]
+        if isinstance(port.get("targetPort"), str)
+    ]
 
 
 def node_ports(service: Mapping[str, Any]) -> frozenset[int]:
@@ -159,11 +171,10 @@ def node_ports(service: Mapping[str, Any]) -> frozenset[int]:
 
 def with_mark(manifest: Document, mark: Mark) -> Document:
     """Return the manifest with the owner mark: what is sent."""
-    result = deepcopy(manifest)
-    metadata = result["metadata"]
-    metadata["labels"] = {**metadata.get("labels", {}), MANAGED_BY: MANAGER}
-    metadata["annotations"] = {**metadata.get("annotations", {}), **mark.annotations()}
-    return result
+    metadata = manifest["metadata"]
+    labels = {**metadata.get("labels", {}), MANAGED_BY: MANAGER}
+    annotations = {**metadata.get("annotations", {}), **mark.annotations()}
+    return manifest | {"metadata": metadata | {"labels": labels, "annotations": annotations}}
 
 
 def merged(current: Document, wanted: Document, previous: Document | None) -> Document:

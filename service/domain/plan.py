@@ -35,6 +35,28 @@ class Ref:
         return f"{self.namespace}/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """By what an exposure knows its Service: the uid that was recorded, the tokens of creates still open."""
+
+    exposure_id: UUID
+    uid: str | None
+    create_tokens: tuple[str, ...]
+
+    def owns(self, observed: "Observed") -> bool:
+        """Return whether a Service is ours: by its uid, or by the mark with an open create's token.
+
+        A known uid is enough: whoever strips the mark by hand makes drift, not a stranger that serves on. A
+        token may be open beside it: an earlier create's, whose answer was lost, and which arrives at last.
+        """
+        if self.uid is not None and observed.uid == self.uid:
+            return True
+        mark = Mark.of(observed.service)
+        if mark is None or mark.exposure_id != self.exposure_id:
+            return False
+        return mark.create_token in self.create_tokens
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
     """What was approved for one key.
@@ -86,17 +108,8 @@ class Desired:
         )
 
     def owns(self, observed: "Observed") -> bool:
-        """Return whether a Service is ours: by its uid, or by the mark with an open create's token.
-
-        A known uid is enough: whoever strips the mark by hand makes drift, not a stranger that serves on. A
-        token may be open beside it: an earlier create's, whose answer was lost, and which arrives at last.
-        """
-        if self.uid is not None and observed.uid == self.uid:
-            return True
-        mark = Mark.of(observed.service)
-        if mark is None or mark.exposure_id != self.exposure_id:
-            return False
-        return mark.create_token in self.create_tokens
+        """Return whether a Service is ours."""
+        return Owner(self.exposure_id, self.uid, self.create_tokens).owns(observed)
 
     def marked(self, create_token: str) -> Mark:
         """Return the mark that this revision's Service carries."""

@@ -1,164 +1,203 @@
-"""One look at one cluster, and what follows from it: observe, desire, plan, act, record.
+"""One cluster, looked at again and again: observe, desire, plan, act, record.
 
-Observed before the desired state is read, so that a Service applied in between never looks like nobody's.
-What other people's Services have is brought into the ledger first: then nothing is sent for a port that is
-known to be taken.
+Each look takes the keys for which there is news in the cluster or something due in the ledger; now and then
+it sweeps over all. Observed before the desired state is read, so that a Service applied in between never
+looks like nobody's. What other people's Services have is brought into the ledger first: then nothing is sent
+for a port that is known to be taken. The look itself writes nothing into the cluster: the crew acts.
 """
 
 import logging
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from service.cluster.gateway import Gateway
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
-from service.domain.plan import Desired, Ref, plan
-from service.reconciler.cache import Look, ServiceCache
-from service.reconciler.desire import desired_of, ref_of
+from service.domain.plan import Action, Desired, Observed, Ref, plan
+from service.reconciler.batch import Batch
+from service.reconciler.cache import ClusterCache, Look
+from service.reconciler.crew import Crew
+from service.reconciler.desire import desired_of
 from service.reconciler.edge import Edge
 from service.reconciler.execute import Executor
-from service.reconciler.foreign import ForeignPorts, strangers
+from service.reconciler.leases import Lease
 from service.reconciler.lost import lacking, recover, thieves_of
-from service.reconciler.observe import Observation, ingress, observe
-from service.store import exposures, sync
+from service.reconciler.readiness import Readiness, Seen
+from service.reconciler.strangers import Strangers
+from service.reconciler.sweep import differing
+from service.reconciler.view import View
+from service.store import wishes
 
 log = logging.getLogger(__name__)
 
-Wishes = Mapping[Ref, tuple[ExposureRecord, Desired | None]]
-"""Every exposure that has not ended, by the key of its Service, and what the cluster is to have for it."""
+SWEEP_SECONDS = 60.0
+"""How often everything is looked at, besides after every list."""
+
+Records = Mapping[Ref, ExposureRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one key needs: its lost ports, actions, and what was seen of its endpoints when that is news."""
+
+    ref: Ref
+    record: ExposureRecord
+    want: Desired | None
+    thieves: Mapping[int, Ref]
+    actions: tuple[Action, ...]
+    seen: Seen | None
+
+    def needs_ports(self) -> bool:
+        """Return whether it has lost a node port, or has to do without one."""
+        return bool(self.thieves or lacking(self.record))
+
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to do."""
+        return not (self.needs_ports() or self.actions or self.seen)
 
 
 class Cycle:
-    """One cluster, looked at again and again."""
+    """One cluster."""
 
-    def __init__(self, cluster: str, gateway: Gateway, cache: ServiceCache, edge: Edge) -> None:
-        self._cluster, self._gateway, self._cache, self._edge = cluster, gateway, cache, edge
-        self._foreign = ForeignPorts(cluster, gateway, edge)
-        self._executor = Executor(gateway, edge, cache.wrote)
+    def __init__(self, lease: Lease, gateway: Gateway, cache: ClusterCache, edge: Edge, crew: Crew) -> None:
+        self._lease, self._cluster = lease, lease.cluster
+        self._cache, self._edge, self._crew = cache, edge, crew
+        batch = Batch(edge.transaction)
+        self._executor = Executor(gateway, edge, batch, cache.wrote)
+        self._readiness = Readiness(edge, batch)
+        self._strangers = Strangers(self._cluster, gateway, edge)
+        self._view = View(self._cluster, edge)
+        self._backlog: dict[Ref, None] = {}
+        self._again: deque[Ref] = deque()
+        self._sweep_at = edge.monotonic()
+
+    @property
+    def has_work(self) -> bool:
+        """Return whether keys wait for the crew."""
+        return bool(self._backlog or self._again)
 
     def run(self) -> int:
-        """Make the cluster match once; return how many actions were taken.
+        """Look once, and hand out what is to be done; return for how many keys something is.
 
         Raises:
-            Busy, Unavailable: the database; the next cycle begins anew.
+            Busy, Unavailable: the database; the next look begins anew.
         """
         try:
-            look = self._cache.look()
-            observation = None if look is None else observe(self._gateway, look.services)
+            look = self._cache.look(())
         except ClusterError as error:
             log.warning("cluster cannot be read", extra={"cluster": self._cluster, "answer": str(error)})
-            with self._edge.transaction() as session:
-                sync.record_unreadable(session, self._cluster, str(error), self._edge.now())
+            self._view.is_unreadable(str(error))
             return 0
-        if look is None or observation is None:
-            return 0  # nothing was listed yet: the list wakes us
+        if look is None:
+            return 0  # not everything was listed yet: the lists wake us
+        self._view.saw(look.node_addresses)
+        self._gather()
+        begun = 0
+        while refs := self._next_lot():
+            begun += self._settle(refs)
+        return begun
+
+    def _gather(self) -> None:
+        """Put every key on the list for which there is news or something due."""
+        news = self._cache.take_news()
+        self._backlog |= dict.fromkeys(sorted(news.refs))
+        if news.everything or self._edge.monotonic() >= self._sweep_at:
+            self._sweep()
         with self._edge.transaction() as session:
-            sync.record_view(session, self._cluster, observation.node_addresses, self._edge.now())
-        recovered, wishes = self._settle_ports(look)
-        return recovered + sum(self._settle(ref, wishes, look, observation) for ref in sorted(wishes))
+            self._backlog |= dict.fromkeys(wishes.due(session, self._cluster, self._edge.now()))
 
-    def _read_wishes(self) -> Wishes:
+    def _sweep(self) -> None:
+        """Compare everything. Whatever goes wrong before its end, the next look sweeps again."""
+        self._sweep_at = self._edge.monotonic()
+        look = self._cache.look()
+        assert look is not None
         with self._edge.transaction() as session:
-            records = exposures.unsettled(session, self._cluster)
-        return {ref_of(record): (record, _wish(record, self._edge.now())) for record in records}
+            settled, others = wishes.sweep(session, self._cluster)
+        self._backlog |= dict.fromkeys([*others, *sorted(differing(settled, look, self._edge.now()))])
+        self._backlog |= dict.fromkeys(self._strangers.bring_in(look))
+        self._sweep_at = self._edge.monotonic() + SWEEP_SECONDS
 
-    def _settle_ports(self, look: Look) -> tuple[int, Wishes]:
-        """Bring in what others have, and recover what exposures lost to them.
+    def _next_lot(self) -> Sequence[Ref]:
+        """Take keys from the list, as many as the crew has room for; those that are busy stay there."""
+        while self._again:
+            self._backlog.setdefault(self._again.popleft())
+        busy = self._crew.busy()
+        refs = list(islice((ref for ref in self._backlog if ref not in busy), self._crew.room()))
+        for ref in refs:
+            del self._backlog[ref]
+        return refs
 
-        Returns:
-            For how many something was written, and what is wanted afterwards.
+    def _settle(self, refs: Sequence[Ref]) -> int:
+        """Look at some keys and hand out what they need; return for how many something is to be done."""
+        look = self._cache.look(refs)
+        assert look is not None
+        records = self._read(refs)
+        if self._strangers.are_among(refs, look, records):
+            everything = self._cache.look()
+            assert everything is not None
+            if losers := self._strangers.bring_in(everything):
+                self._backlog |= dict.fromkeys(losers - set(refs))
+                records = self._read(refs)
+        return sum(self._hand_out(ref, records[ref], look) for ref in refs if ref in records)
 
-        Raises:
-            Unavailable: without a database there is nothing to go on with.
-        """
-        wishes = self._read_wishes()
-        owners = strangers(look.services, {ref: want for ref, (_, want) in wishes.items() if want})
+    def _read(self, refs: Sequence[Ref]) -> Records:
+        with self._edge.transaction() as session:
+            return wishes.of_refs(session, self._cluster, refs)
+
+    def _hand_out(self, ref: Ref, record: ExposureRecord, look: Look) -> bool:
+        """Let the crew do what a key needs; return whether that is more than to note its endpoints."""
+        if ref in look.resting:
+            return False  # it is news again once the cache has come as far as our write
+        now, service = self._edge.now(), look.services.get(ref)
+        want = _wish(record, now)
+        task = Task(
+            ref,
+            record,
+            want,
+            thieves_of(record, want, service, self._strangers.conflicts, now),
+            tuple(plan({ref: want}, look.services, now)) if want and _may_act(record, want) else (),
+            self._readiness.of(record, service, look.slices.get(ref, ())),
+        )
+        if task.is_empty():
+            return False
+        self._crew.put(ref, lambda: self._do(task, service))
+        return task.needs_ports() or bool(task.actions)
+
+    def _do(self, task: Task, have: Observed | None) -> None:
+        """Do what one key needs. A fault in it is never another's."""
+        facts = {"exposure_id": str(task.record.exposure.id)}
         try:
-            brought = self._foreign.bring_in(owners)
-        except Unavailable:
-            raise
-        except (Busy, ClusterError) as error:
-            facts = {"cluster": self._cluster, "answer": str(error)}
-            log.warning("foreign Services could not be brought in", extra=facts)
-            return 0, wishes
+            if task.needs_ports() and self._recover(task):
+                self._again.append(task.ref)
+                return
+            for action in task.actions:
+                assert task.want is not None
+                self._lease.check()
+                self._executor.execute(action, task.want, have)
+            if task.seen is not None:
+                self._readiness.record(task.record, task.seen)
+        except (Busy, Unavailable) as error:
+            log.warning("row is busy", extra=facts | {"answer": str(error)})
         except Exception:
-            log.exception("foreign Services could not be brought in", extra={"cluster": self._cluster})
-            return 0, wishes
-        if brought.has_losers:
-            wishes = self._read_wishes()
-        conflicts, written = {port: owners[port].ref for port in brought.conflicts}, 0
-        for ref, (record, want) in wishes.items():
-            thieves = thieves_of(record, want, look.services.get(ref), conflicts, self._edge.now())
-            if ref not in look.resting and (thieves or lacking(record)):
-                written += self._recover(record, thieves)
-        return written, self._read_wishes() if written else wishes
+            log.exception("exposure failed unexpectedly", extra=facts)
 
-    def _recover(self, record: ExposureRecord, thieves: Mapping[int, Ref]) -> bool:
-        try:
-            with self._edge.transaction() as session:
-                return recover(session, record.exposure.id, thieves, self._edge.now())
-        except Unavailable:
-            raise
-        except Busy as error:
-            _log_busy(record, error)
-        except Exception as error:
-            _log_fault(record, error)
-        return False
-
-    def _settle(self, ref: Ref, wishes: Wishes, look: Look, observation: Observation) -> int:
-        """Do what one exposure needs; return how many actions that took. A fault in it is never another's.
-
-        Raises:
-            Unavailable: without a database there is nothing to go on with.
-        """
-        actions = 0
-        record, want = wishes[ref]
-        try:
-            if want is not None and ref not in look.resting and _may_act(record, want):
-                for action in plan({ref: want}, observation.services, self._edge.now()):
-                    actions += 1
-                    self._executor.execute(action, want, observation.services.get(ref))
-            self._record_readiness(record, observation)
-        except Unavailable:
-            raise
-        except Busy as error:
-            _log_busy(record, error)
-        except Exception as error:
-            _log_fault(record, error)
-        return actions
-
-    def _record_readiness(self, record: ExposureRecord, observation: Observation) -> None:
-        """Write down how many endpoints serve an exposure and where its balancer answers, when it changed."""
-        service = observation.services.get(ref_of(record))
-        if service is None or record.sync.uid != service.uid:
-            return
-        ready, addresses = observation.ready_endpoints(service), ingress(service)
-        if (ready, addresses) == (record.sync.ready_endpoints, record.sync.ingress):
-            return
+    def _recover(self, task: Task) -> bool:
+        """Give it the ports that it lacks, as far as it may have them; return whether anything changed."""
         with self._edge.transaction() as session:
-            now = self._edge.now()
-            sync.record_readiness(session, record.exposure.id, service.uid, now, ready, addresses)
-            if ready and record.exposure.clock_started_at is None:  # its lifetime counts from now
-                exposures.note(session, record.exposure.id, clock_started_at=now, next_deadline_at=now)
+            return recover(session, task.record.exposure.id, task.thieves, self._edge.now())
 
 
 def _wish(record: ExposureRecord, now: datetime) -> Desired | None:
     try:
         return desired_of(record, now)
-    except Exception as error:
-        _log_fault(record, error)
+    except Exception:
+        log.exception("exposure failed unexpectedly", extra={"exposure_id": str(record.exposure.id)})
         return None
 
 
 def _may_act(record: ExposureRecord, want: Desired) -> bool:
     """Return whether nothing is missing: a removal needs no port."""
     return want.manifest is None or not lacking(record)
-
-
-def _log_busy(record: ExposureRecord, error: Busy) -> None:
-    log.warning("row is busy", extra={"exposure_id": str(record.exposure.id), "answer": str(error)})
-
-
-def _log_fault(record: ExposureRecord, error: Exception) -> None:
-    facts = {"exposure_id": str(record.exposure.id)}
-    log.error("exposure failed unexpectedly", exc_info=error, extra=facts)

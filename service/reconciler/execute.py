@@ -7,8 +7,9 @@ preconditions.
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from service.cluster.gateway import Gateway
+from service.cluster.gateway import Gateway, Kind
 from service.domain.errors import (
     ClusterAway,
     ClusterError,
@@ -37,6 +38,7 @@ from service.domain.plan import (
 )
 from service.domain.spec import Document
 from service.reconciler import recording
+from service.reconciler.batch import Batch
 from service.reconciler.clashes import (
     explain_changed,
     explain_foreign,
@@ -47,6 +49,7 @@ from service.reconciler.edge import Edge
 from service.reconciler.recording import Failure
 from service.reconciler.refusal import refused
 from service.reconciler.removal import removed
+from service.store.database import Session
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +58,18 @@ SEND_WITHIN_SECONDS = 5.0
 
 UNFORESEEN = Failure("Unexpected", "A fault of the worker itself; its log tells more. It is tried again.")
 
+T = TypeVar("T")
 Act = Callable[[Action, Desired, Observed | None], None]
 
 
 class Executor:
     """Acts on one cluster."""
 
-    def __init__(self, gateway: Gateway, edge: Edge, wrote: Callable[[Document], object]) -> None:
+    def __init__(
+        self, gateway: Gateway, edge: Edge, batch: Batch, wrote: Callable[[Document], object]
+    ) -> None:
         """``wrote`` is told each Service as the cluster stored it after a write of ours."""
-        self._gateway = gateway
-        self._edge = edge
-        self._wrote = wrote
+        self._gateway, self._edge, self._batch, self._wrote = gateway, edge, batch, wrote
         self._acts: Mapping[type[Action], Act] = {
             Create: self._create,
             Replace: self._replace,
@@ -134,12 +138,12 @@ class Executor:
         """Find out who has the name or the port. A lost create of ours, or another worker's, is no clash."""
         found = self._gateway.service(ref.namespace, ref.name)
         if found is not None:
-            with self._edge.transaction() as session:
-                if recording.recognised(session, want, Observed(found), token, self._edge.now()):
-                    return  # the next look confirms it
+            seen = Observed(found)
+            if self._write(want, lambda s: recording.recognised(s, want, seen, token, self._edge.now())):
+                return  # the next look confirms it
             failure = Failure(FOREIGN_OWNER, explain_foreign(found))
         elif isinstance(error, PortAllocated):
-            failure = explain_taken_port(self._gateway.services().items, want)
+            failure = explain_taken_port(self._gateway.list(Kind.SERVICES).items, want)
         else:
             failure = _failure_of(error)
         self._fail(want, failure, spent=token)
@@ -158,20 +162,19 @@ class Executor:
         except ObjectChanged:
             return  # somebody was faster: look again
         except PortAllocated:
-            services = self._gateway.services().items
+            services = self._gateway.list(Kind.SERVICES).items
             others = (service for service in services if Observed(service).ref != action.ref)
             self._fail(want, explain_taken_port(others, want))
             return
         self._written(want, stored, wanted, action.reason)
 
     def _delete(self, action: Action, want: Desired, have: Observed | None) -> None:
-        with self._edge.transaction() as session:
-            if recording.begin(session, want, self._edge.now()) is None:
-                return
+        if self._write(want, lambda session: recording.begin(session, want, self._edge.now())) is None:
+            return
         current = self._ours(action.ref, want)
         if current is not None and current.uid != want.uid:  # a lost create that did arrive: it is spent
-            with self._edge.transaction() as session:
-                recording.met(session, want, current, self._edge.now())
+            found = current
+            self._write(want, lambda session: recording.met(session, want, found, self._edge.now()))
         if current is not None and not current.terminating:
             ref = action.ref
             try:
@@ -186,8 +189,7 @@ class Executor:
         """Believe that it is gone only after a direct read; finalizers may keep it for a while."""
         if self._ours(action.ref, want) is not None:
             return
-        with self._edge.transaction() as session:
-            removed(session, want, self._edge.now(), self._edge.cooling)
+        self._write(want, lambda session: removed(session, want, self._edge.now(), self._edge.cooling))
 
     def _confirm(self, action: Action, want: Desired, _: Observed | None) -> None:
         """Read it directly: what is confirmed makes revisions live and releases ports."""
@@ -212,16 +214,20 @@ class Executor:
 
     def _prepare(self, want: Desired, spent: str | None = None, **values: object) -> ExposureRecord | None:
         """Look again, bind the ports, write down what is tried; None: it must not be sent."""
-        now = self._edge.now()
-        with self._edge.transaction() as session:
-            if not want.is_live and refused(session, want, now, self._edge.judge):
-                return None
-            record = recording.begin(session, want, now, revision=want.revision, **values)
-            obstacle = recording.obstacle(session, record, want, now) if record else None
+        record, obstacle = self._write(want, lambda session: self._begin(session, want, values))
         if obstacle is not None:
             self._fail(want, obstacle, spent)
             return None
         return record
+
+    def _begin(
+        self, session: Session, want: Desired, values: Mapping[str, object]
+    ) -> tuple[ExposureRecord | None, Failure | None]:
+        now = self._edge.now()
+        if not want.is_live and refused(session, want, now, self._edge.judge):
+            return None, None
+        record = recording.begin(session, want, now, revision=want.revision, **values)
+        return record, recording.obstacle(session, record, want, now) if record else None
 
     def _ours(self, ref: Ref, want: Desired) -> Observed | None:
         """Read the Service directly; None: it is not there, or not ours."""
@@ -235,20 +241,25 @@ class Executor:
         if not changed:
             self._applied(want, Observed(stored), reason)
             return
-        with self._edge.transaction() as session:
-            recording.met(session, want, Observed(stored), self._edge.now())
+        self._write(want, lambda session: recording.met(session, want, Observed(stored), self._edge.now()))
         self._fail(want, Failure("ChangedByCluster", explain_changed(changed)))
 
     def _applied(self, want: Desired, stored: Observed, reason: str) -> None:
-        with self._edge.transaction() as session:
-            recording.applied(session, want, stored, reason, self._edge.now(), self._edge.cooling)
+        edge = self._edge
+        self._write(
+            want, lambda session: recording.applied(session, want, stored, reason, edge.now(), edge.cooling)
+        )
+
+    def _write(self, want: Desired, write: Callable[[Session], T]) -> T:
+        return self._batch.write(want.exposure_id, write)
 
     def _fail(self, want: Desired, failure: Failure, spent: str | None = None) -> None:
         facts = {"exposure_id": str(want.exposure_id), "reason": failure.reason, "answer": failure.message}
         log.warning("could not act", extra=facts)
         jitter = self._edge.entropy(1)[0] / 255
-        with self._edge.transaction() as session:
-            recording.failed(session, want, failure, self._edge.now(), jitter, spent)
+        self._write(
+            want, lambda session: recording.failed(session, want, failure, self._edge.now(), jitter, spent)
+        )
 
 
 def _failure_of(error: ClusterError) -> Failure:

@@ -6,13 +6,13 @@ But before a number of ours goes to somebody else, that Service is read directly
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from service.cluster.gateway import Gateway
 from service.domain.claim import ClaimState
 from service.domain.manifest import node_ports
-from service.domain.plan import Desired, Observed, Ref
+from service.domain.plan import Observed, Owner, Ref
 from service.reconciler.edge import Edge
 from service.store import foreign, port_map
 
@@ -24,21 +24,28 @@ Owners = Mapping[int, Observed]
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What came of it: whether somebody lost a port, and which bound ports of ours a stranger has."""
+    """What came of it.
 
-    has_losers: bool = False
-    conflicts: frozenset[int] = frozenset()
+    Attributes:
+        losers: whose held or cooling port a stranger has now.
+        conflicts: bound port of ours that a stranger has → whose it is.
+        is_complete: whether each number was written down as it was seen.
+    """
+
+    losers: frozenset[Ref] = frozenset()
+    conflicts: Mapping[int, Ref] = field(default_factory=dict)
+    is_complete: bool = True
 
 
-def strangers(services: Mapping[Ref, Observed], wants: Mapping[Ref, Desired]) -> Owners:
+def strangers(services: Mapping[Ref, Observed], owners: Mapping[Ref, Owner]) -> Owners:
     """Return who else has which node port; of two with one number, the first by name.
 
     A mark changes nothing: a copy of ours, and a mark of an exposure that nobody knows, are strangers too.
     """
     found: dict[int, Observed] = {}
     for ref, service in sorted(services.items()):
-        want = wants.get(ref)
-        if want is None or not want.owns(service):
+        owner = owners.get(ref)
+        if owner is None or not owner.owns(service):
             for port in node_ports(service.service):
                 found.setdefault(port, service)
     return found
@@ -83,9 +90,14 @@ class ForeignPorts:
             facts = {"cluster": self._cluster, "port": loser.port, "exposure_id": str(loser.exposure_id)}
             log.warning("a foreign Service took a port", extra=facts)
         # What was unsure or stays in conflict is looked at again each time.
+        is_complete = len(sure) == len(seen) and not done.conflicts
         self._written_at = now
-        self._written = seen if len(sure) == len(seen) and not done.conflicts else None
-        return Brought(bool(done.losers), frozenset(claim.port for claim in done.conflicts))
+        self._written = seen if is_complete else None
+        return Brought(
+            frozenset(Ref(loser.namespace, loser.name) for loser in done.losers),
+            {claim.port: Ref(claim.namespace, claim.name) for claim in done.conflicts},
+            is_complete,
+        )
 
     def _has(self, service: Observed, port: int) -> bool:
         """Return whether this very Service has the port now, by a direct read."""

@@ -1,46 +1,55 @@
-"""Keeps one cluster: a thread that looks again and again, and beside it the watch that wakes it."""
+"""Keeps one cluster: a thread that looks again and again, and beside it the watch that wakes it.
+
+It lasts as long as its lease. Whatever it writes down commits only while the lease is held, and its writes to
+the cluster begin only while the lease leaves time for them.
+"""
 
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
 
-from service.cluster.gateway import Gateway
-from service.domain.errors import ClusterError, WharfingerError
-from service.reconciler.cache import ServiceCache
+from service.cluster.gateway import Gateway, Kind
+from service.domain.errors import ClusterError, LeaseLost, WharfingerError
+from service.reconciler.cache import ClusterCache
+from service.reconciler.crew import THREADS, Crew
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
-from service.reconciler.watch import ServiceWatch
+from service.reconciler.leases import Lease, LeasedGateway, fenced
+from service.reconciler.watch import Watch
 from service.store import sync
 from service.store.identities import Cluster
 
 log = logging.getLogger(__name__)
 
-OpenGateway = Callable[[str | None], Gateway]
-"""From a cluster's kubeconfig context to its gateway; may raise ClusterError."""
+
+class Access(Protocol):
+    """The ways into clusters: by a context of the worker's kubeconfig, or with the Pod's own credentials."""
+
+    def open(self, context: str | None, in_cluster: bool) -> Gateway:
+        """Return the gateway to a cluster; may raise ClusterError."""
+
+    def stamp(self, context: str | None, in_cluster: bool) -> object:
+        """Return what differs from before when the way in has changed, by new credentials too."""
+
 
 SOON_SECONDS = 0.2
-"""The next look after one that acted: by then the cluster has made the endpoints of what is new."""
-
-BREATH_SECONDS = 0.05
-"""No look follows another one sooner, however much happens in a cluster: each lists Nodes and endpoints."""
+"""The next look after one that the lease did not allow."""
 
 
 class Keeper:
-    """One cluster. It stops when ``stopping`` is set and it is woken."""
+    """One cluster, as long as its lease lasts. It stops when it is told to, after what is being done."""
 
     def __init__(
-        self,
-        cluster: Cluster,
-        edge: Edge,
-        open_gateway: OpenGateway,
-        poll_seconds: float,
-        stopping: threading.Event,
+        self, cluster: Cluster, lease: Lease, edge: Edge, access: Access, poll_seconds: float
     ) -> None:
-        self._cluster = cluster
-        self._edge = edge
-        self._open_gateway = open_gateway
+        self._cluster, self.lease = cluster, lease
+        self._edge = replace(edge, transaction=fenced(edge.transaction, lease))
+        self._access = access
         self._poll_seconds = poll_seconds
-        self._stopping = stopping
+        self._stopping = threading.Event()
         self._wake = threading.Event()
         self._opened: _Opened | None = None
         self._thread = threading.Thread(target=self._keep, name=f"cluster-{cluster.name}")
@@ -53,9 +62,22 @@ class Keeper:
         """Let it look now."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Ask it to end: no further write to the cluster begins."""
+        self.lease.end()
+        self._stopping.set()
+        self._wake.set()
+
     def changed(self, cluster: Cluster) -> None:
-        """Take note of how the cluster is configured now."""
+        """Take note of how the cluster is configured now; what is new is looked at soon."""
         self._cluster = cluster
+        opened = self._opened
+        if opened is not None and opened.stamp != self._stamp(cluster):
+            self._wake.set()
+
+    def is_over(self) -> bool:
+        """Return whether it has ended."""
+        return not self._thread.is_alive()
 
     def join(self) -> None:
         """Return when it has ended."""
@@ -66,32 +88,44 @@ class Keeper:
         name = self._cluster.name
         log.info("cluster taken", extra={"cluster": name})
         while not self._stopping.is_set():
-            acted = 0
+            pause = self._poll_seconds
             try:
-                acted = self._look()
+                self._look()
+            except LeaseLost as error:  # nothing has failed: another worker goes on, or we after a renewal
+                log.info("look left", extra={"cluster": name, "answer": str(error)})
+                pause = min(pause, SOON_SECONDS)  # who waits must not wait for a renewal that came late
             except WharfingerError as error:
                 log.warning("look failed", extra={"cluster": name, "answer": str(error)})
             except Exception:
                 log.exception("look failed unexpectedly", extra={"cluster": name})
-            self._stopping.wait(BREATH_SECONDS)
-            self._wake.wait(min(self._poll_seconds, SOON_SECONDS) if acted else self._poll_seconds)
+            self._wake.wait(pause)
             self._wake.clear()  # before the next look, and before its check for a stop: no word is lost
         self._close()
+        log.info("cluster left", extra={"cluster": name})
 
-    def _look(self) -> int:
+    def _look(self) -> None:
         cluster = self._cluster
-        if self._opened is not None and self._opened.context != cluster.context:
+        stamp = self._stamp(cluster)
+        if self._opened is not None and self._opened.stamp != stamp:
+            log.info("cluster opened anew", extra={"cluster": cluster.name})
             self._close()
         if self._opened is None:
             try:
-                gateway = self._open_gateway(cluster.context)
+                gateway = self._access.open(cluster.context, cluster.in_cluster)
             except ClusterError as error:
                 log.warning("cluster cannot be opened", extra={"cluster": cluster.name, "answer": str(error)})
                 with self._edge.transaction() as session:
                     sync.record_unreadable(session, cluster.name, str(error), self._edge.now())
-                return 0
-            self._opened = _Opened(cluster, gateway, self._edge, self.wake)
-        return self._opened.cycle.run()
+                return
+            self._opened = _Opened(
+                stamp, LeasedGateway(gateway, self.lease), self.lease, self._edge, self.wake
+            )
+        self._opened.cycle.run()
+
+    def _stamp(self, cluster: Cluster) -> object:
+        """Return what differs from before when the cluster is to be opened anew."""
+        settings = replace(cluster, brake_released_at=None, accept_ledger=False)  # read at each look
+        return settings, self._access.stamp(cluster.context, cluster.in_cluster)
 
     def _close(self) -> None:
         if self._opened is not None:
@@ -102,15 +136,31 @@ class Keeper:
 class _Opened:
     """What a cluster has while its gateway is open."""
 
-    def __init__(self, cluster: Cluster, gateway: Gateway, edge: Edge, wake: Callable[[], object]) -> None:
-        cache = ServiceCache()
-        self.context = cluster.context
-        self.cycle = Cycle(cluster.name, gateway, cache, edge)
-        self._watch = ServiceWatch(cluster.name, gateway, cache, edge, wake)
-        self._thread = threading.Thread(target=self._watch.run, name=f"cluster-{cluster.name}-watch")
-        self._thread.start()
+    def __init__(
+        self, stamp: object, gateway: Gateway, lease: Lease, edge: Edge, wake: Callable[[], object]
+    ) -> None:
+        self.stamp = stamp
+        cache = ClusterCache(lease.cluster)
+        self._wake = wake
+        self._crew = Crew(ThreadPoolExecutor(THREADS, f"cluster-{lease.cluster}-crew"), self._go_on)
+        self.cycle = Cycle(lease, gateway, cache, edge, self._crew)
+        self._watches = [Watch(kind, gateway, cache, edge, wake) for kind in Kind]
+        self._threads = [
+            threading.Thread(target=watch.run, name=f"cluster-{lease.cluster}-watch")
+            for watch in self._watches
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _go_on(self) -> None:
+        """Let the next look hand out more work, when there is any."""
+        if self.cycle.has_work:
+            self._wake()
 
     def close(self) -> None:
-        """End the watch; return when its thread has ended."""
-        self._watch.stop()
-        self._thread.join()
+        """End the watches and what is being done; return when every thread has ended."""
+        for watch in self._watches:
+            watch.stop()
+        for thread in self._threads:
+            thread.join()
+        self._crew.close()

@@ -1,7 +1,10 @@
-"""The worker: a keeper for each cluster, woken by database and cluster, and by the clock when no word comes.
+"""The worker: a keeper for each cluster that it has the lease of, woken by database and cluster.
 
 A wake-up says only that there is something to look at; what is to be done comes from looking. So a lost or a
 doubled one does no harm, and any number of them costs one look.
+
+Leases are renewed here, in a thread that waits for nothing but the database. A keeper that has to go ends in
+its own time; its lease is handed back after that.
 """
 
 import logging
@@ -10,73 +13,110 @@ from collections.abc import Callable, Collection
 
 from service.domain.errors import WharfingerError
 from service.reconciler.edge import Edge
-from service.reconciler.keeper import Keeper, OpenGateway
-from service.store import identities
+from service.reconciler.keeper import Access, Keeper
+from service.reconciler.leases import Leases, Round
+from service.store.leases import HANDED_BACK
 
 log = logging.getLogger(__name__)
 
 Wakeups = Callable[[float], Collection[str]]
 """Waits up to so many seconds; returns the clusters that were woken meanwhile."""
 
-CLUSTERS_SECONDS = 5.0
-"""How often the list of clusters is read, besides at every wake-up for a cluster that is not known yet."""
-
 LISTEN_SECONDS = 0.5
-"""How long one wait for word lasts, so that a stop is noticed and a new cluster is found in time."""
+"""How long one wait for word lasts, so that a stop is noticed in time."""
+
+AGAIN_SECONDS = 0.5
+"""How soon a renewal that failed is tried again."""
+
+LEAVING_SECONDS = 0.05
+"""How long a wait lasts while a keeper is ending, so that its lease is handed back soon."""
 
 
 class Worker:
-    """Keeps every cluster of the ledger true until it is stopped."""
+    """Keeps its share of the ledger's clusters true until it is stopped."""
 
-    def __init__(self, edge: Edge, open_gateway: OpenGateway, wakeups: Wakeups, poll_seconds: float) -> None:
-        self._edge = edge
-        self._open_gateway = open_gateway
+    def __init__(
+        self, edge: Edge, access: Access, leases: Leases, wakeups: Wakeups, poll_seconds: float
+    ) -> None:
+        self._edge, self._access, self._leases = edge, access, leases
         self._wakeups = wakeups
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
         self._keepers: dict[str, Keeper] = {}
+        self._leaving: set[str] = set()
+        self._known: frozenset[str] = frozenset()
 
     def stop(self) -> None:
         """Ask it to end: what is being done is finished, nothing new is begun. Safe in a signal handler."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Work until ``stop``; return when every thread has ended."""
+        """Work until ``stop``; return when every thread has ended and every lease is handed back."""
         try:
             self._listen()
         finally:  # no thread goes on without anybody who listens
-            self._stopping.set()
             for keeper in self._keepers.values():
-                keeper.wake()
+                keeper.stop()
             for keeper in self._keepers.values():
                 keeper.join()
+            try:
+                self._leases.leave()
+            except WharfingerError as error:
+                log.warning("leases cannot be handed back", extra={"answer": str(error)})
 
     def _listen(self) -> None:
-        next_look = self._edge.monotonic()
+        next_round = self._edge.monotonic()
         while not self._stopping.is_set():
-            if self._edge.monotonic() >= next_look:
-                self._start_clusters()
-                next_look = self._edge.monotonic() + CLUSTERS_SECONDS
-            for cluster in self._wakeups(min(self._poll_seconds, LISTEN_SECONDS)):
-                if cluster not in self._keepers:
-                    self._start_clusters()
-                if cluster in self._keepers:
+            if self._edge.monotonic() >= next_round:
+                next_round = self._edge.monotonic() + self._renew()
+            self._hand_back()
+            longest = LEAVING_SECONDS if self._leaving else min(self._poll_seconds, LISTEN_SECONDS)
+            left = max(0.0, next_round - self._edge.monotonic())
+            for cluster in self._wakeups(min(longest, left)):
+                if cluster == HANDED_BACK or cluster not in self._known:
+                    next_round = self._edge.monotonic()
+                elif cluster in self._keepers:
                     self._keepers[cluster].wake()
 
-    def _start_clusters(self) -> None:
+    def _renew(self) -> float:
+        """Renew the leases, and let each have its keeper; return after how many seconds to do it again."""
         try:
-            with self._edge.transaction() as session:
-                clusters = identities.clusters(session)
+            found = self._leases.renew()
         except WharfingerError as error:
-            log.warning("database does not answer", extra={"answer": str(error)})
-            return
+            log.warning("leases cannot be renewed", extra={"answer": str(error)})
+            return AGAIN_SECONDS
         except Exception:
-            log.exception("clusters cannot be read")
+            log.exception("leases cannot be renewed")
+            return AGAIN_SECONDS
+        self._known = found.known
+        self._let_go(found)
+        for name, (cluster, lease) in found.held.items():
+            keeper = self._keepers.get(name)
+            if cluster is None or name in self._leaving:
+                continue
+            if keeper is None:
+                self._keepers[name] = Keeper(cluster, lease, self._edge, self._access, self._poll_seconds)
+                self._keepers[name].start()
+            elif keeper.lease is lease:
+                keeper.changed(cluster)
+        return found.next_in
+
+    def _let_go(self, found: Round) -> None:
+        """Stop the keepers of what was lost, and of what others are to have, one hand-back after another."""
+        if not self._leaving:
+            self._leaving |= found.hand_back
+        for name, keeper in self._keepers.items():
+            if name in self._leaving or keeper.lease.is_over():
+                keeper.stop()
+
+    def _hand_back(self) -> None:
+        """Forget the keepers that have ended; hand back what is not kept any more."""
+        self._keepers = {name: keeper for name, keeper in self._keepers.items() if not keeper.is_over()}
+        ready = self._leaving - self._keepers.keys()
+        if not ready:
             return
-        for cluster in clusters:
-            if cluster.name in self._keepers:
-                self._keepers[cluster.name].changed(cluster)
-            else:
-                keeper = Keeper(cluster, self._edge, self._open_gateway, self._poll_seconds, self._stopping)
-                self._keepers[cluster.name] = keeper
-                keeper.start()
+        try:
+            self._leases.hand_back(ready)
+        except WharfingerError as error:
+            log.warning("leases cannot be handed back", extra={"answer": str(error)})
+        self._leaving -= ready

@@ -1,68 +1,112 @@
-"""What a cluster has, in the product's words: Services by key, endpoints, and where they are reached."""
+"""What is kept of a cluster's objects, and what it says in the product's words. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from service.cluster.gateway import Gateway
 from service.domain.plan import Observed, Ref
 from service.domain.spec import Document
 
 SERVICE_NAME = "kubernetes.io/service-name"
 
+_IDENTITY = ("namespace", "name", "uid", "resourceVersion", "labels", "annotations")
+_METADATA = (*_IDENTITY, "deletionTimestamp", "finalizers")
+_APPLIED_BY_KUBECTL = "kubectl.kubernetes.io/last-applied-configuration"
+"""A second copy of the whole object."""
+
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """One look at a cluster. ``slices`` by the key of the Service that they belong to."""
+class Endpoints:
+    """One EndpointSlice: which numbers its pods have for each port, and who of them is ready.
 
-    services: Mapping[Ref, Observed]
-    slices: Mapping[Ref, tuple[Document, ...]]
-    node_addresses: tuple[str, ...]
-
-    def ready_endpoints(self, service: Observed) -> int:
-        """Return how many endpoints serve every port of a Service.
-
-        A port that no slice names is served by nobody: so is one whose named target port no pod has.
-        """
-        slices = self.slices.get(service.ref, ())
-        ports = service.service["spec"].get("ports") or ()
-        return min(
-            (_serving(slices, port.get("name", ""), port.get("protocol", "TCP")) for port in ports), default=0
-        )
-
-
-def observe(gateway: Gateway, services: Mapping[Ref, Observed]) -> Observation:
-    """Join what is known of Services with a look at the rest of the cluster.
-
-    Raises:
-        ClusterAway: it cannot be read.
+    Attributes:
+        ports: port name, protocol and number.
+        ready: each ready pod once, by its uid where it is known.
     """
-    slices: dict[Ref, list[Document]] = defaultdict(list)
-    for piece in gateway.endpoint_slices():
-        metadata = piece["metadata"]
-        if owner := (metadata.get("labels") or {}).get(SERVICE_NAME):
-            slices[Ref(metadata["namespace"], owner)].append(piece)
-    return Observation(
-        services,
-        {ref: tuple(pieces) for ref, pieces in slices.items()},
-        node_addresses(gateway.nodes()),
+
+    name: str
+    ports: frozenset[tuple[str, str, int]]
+    ready: frozenset[str]
+
+
+def trimmed(service: Mapping[str, Any]) -> Document:
+    """Return a Service with the fields that are used: managedFields alone are often half of it."""
+    metadata, status = service["metadata"], service.get("status") or {}
+    kept: Document = {field: metadata[field] for field in _METADATA if field in metadata}
+    if _APPLIED_BY_KUBECTL in (kept.get("annotations") or {}):
+        kept["annotations"] = {k: v for k, v in kept["annotations"].items() if k != _APPLIED_BY_KUBECTL}
+    return {
+        "metadata": kept,
+        "spec": service["spec"],
+        "status": {"loadBalancer": status.get("loadBalancer") or {}},
+    }
+
+
+def owner_of(piece: Mapping[str, Any]) -> Ref | None:
+    """Return the key of the Service that an EndpointSlice belongs to."""
+    metadata = piece["metadata"]
+    name = (metadata.get("labels") or {}).get(SERVICE_NAME)
+    return Ref(metadata["namespace"], name) if name else None
+
+
+def endpoints_of(piece: Mapping[str, Any]) -> Endpoints:
+    """Return what an EndpointSlice says. A condition that is not said counts as ready.
+
+    A pod with addresses of both families stands in two slices, and counts once.
+    """
+    ports = (
+        (port.get("name") or "", port.get("protocol", "TCP"), port.get("port") or 0)
+        for port in piece.get("ports") or ()
+    )
+    ready = (
+        (endpoint.get("targetRef") or {}).get("uid") or endpoint["addresses"][0]
+        for endpoint in piece.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+    )
+    return Endpoints(piece["metadata"]["name"], frozenset(ports), frozenset(ready))
+
+
+def ready_endpoints(service: Observed, slices: Iterable[Endpoints]) -> int:
+    """Return how many endpoints serve every port of a Service.
+
+    A port that no slice names is served by nobody: so is one whose named target port no pod has.
+    """
+    slices = tuple(slices)
+    ports = service.service["spec"].get("ports") or ()
+    return min(
+        (_serving(slices, port.get("name", ""), port.get("protocol", "TCP")) for port in ports), default=0
     )
 
 
-def node_addresses(nodes: Iterable[Document]) -> tuple[str, ...]:
-    """Return where node ports answer: a ready, schedulable node's external addresses, else its internal."""
+def _serving(slices: Iterable[Endpoints], name: str, protocol: str) -> int:
     found: set[str] = set()
-    for node in nodes:
-        if (node.get("spec") or {}).get("unschedulable"):
-            continue
-        status = node.get("status") or {}
-        if not any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ()):
-            continue
-        by_type: dict[str, list[str]] = defaultdict(list)
-        for address in status.get("addresses") or ():
-            by_type[address["type"]].append(address["address"])
-        found.update(by_type["ExternalIP"] or by_type["InternalIP"])
-    return tuple(sorted(found))
+    for piece in slices:
+        if any(port[:2] == (name, protocol) for port in piece.ports):
+            found |= piece.ready
+    return len(found)
+
+
+def resolved_ports(slices: Iterable[Endpoints]) -> Mapping[tuple[str, str], frozenset[int]]:
+    """Return, for each port by name and protocol, the numbers that ready pods have behind it."""
+    found: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for piece in slices:
+        if piece.ready:
+            for name, protocol, number in piece.ports:
+                found[name, protocol].add(number)
+    return {port: frozenset(numbers) for port, numbers in found.items()}
+
+
+def addresses_of(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where a ready, schedulable node answers: its external addresses, else its internal."""
+    status = node.get("status") or {}
+    is_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
+    if not is_ready or (node.get("spec") or {}).get("unschedulable"):
+        return ()
+    by_type: dict[str, list[str]] = defaultdict(list)
+    for address in status.get("addresses") or ():
+        by_type[address["type"]].append(address["address"])
+    return tuple(by_type["ExternalIP"] or by_type["InternalIP"])
 
 
 def ingress(service: Observed) -> tuple[Document, ...]:
@@ -70,17 +114,3 @@ def ingress(service: Observed) -> tuple[Document, ...]:
     items = ((service.service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     addresses = ({kind: item[kind] for kind in ("ip", "hostname") if item.get(kind)} for item in items)
     return tuple(address for address in addresses if address)
-
-
-def _serving(slices: Iterable[Document], name: str, protocol: str) -> int:
-    """Return how many endpoints are ready behind one port; a pod with both address families counts once."""
-    ready: set[str] = set()
-    for piece in slices:
-        ports = piece.get("ports") or ()
-        if not any((p.get("name") or "") == name and p.get("protocol", "TCP") == protocol for p in ports):
-            continue
-        for endpoint in piece.get("endpoints") or ():
-            if (endpoint.get("conditions") or {}).get("ready") is False:  # nil means ready
-                continue
-            ready.add((endpoint.get("targetRef") or {}).get("uid") or endpoint["addresses"][0])
-    return len(ready)

@@ -37,6 +37,7 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
         reason=None,
         message=None,
         ready_endpoints=0,
+        target_ports={},
         ingress=[],
         cluster_ip=None,
     )

@@ -1,4 +1,4 @@
-"""Keeps a cluster's cache of Services up to date: list, then watch from there, again and again.
+"""Keeps one kind of a cluster's cache up to date: list, then watch from there, again and again.
 
 A broken connection goes on where it was, without a list. What the server has forgotten (410), and what fails
 twice in a row, begins with a new list, and so does every few minutes anyway: a change that was missed for
@@ -10,10 +10,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from service.cluster.gateway import Gateway
+from service.cluster.gateway import Gateway, Kind
 from service.domain.errors import ClusterError, ListTooOld
 from service.reconciler.backoff import pause
-from service.reconciler.cache import ServiceCache
+from service.reconciler.cache import KEPT, ClusterCache
 from service.reconciler.edge import Edge
 
 log = logging.getLogger(__name__)
@@ -26,19 +26,15 @@ SHORT_SECONDS = 1.0
 """A watch that ends sooner, without having told anything, counts as broken."""
 
 
-class ServiceWatch:
-    """One cluster's list and watch; ``run`` is for a thread of its own."""
+class Watch:
+    """List and watch of one kind; ``run`` is for a thread of its own."""
 
     def __init__(
-        self, cluster: str, gateway: Gateway, cache: ServiceCache, edge: Edge, wake: Callable[[], object]
+        self, kind: Kind, gateway: Gateway, cache: ClusterCache, edge: Edge, wake: Callable[[], object]
     ) -> None:
-        self._cluster, self._gateway, self._cache, self._edge, self._wake = (
-            cluster,
-            gateway,
-            cache,
-            edge,
-            wake,
-        )
+        self._kind, self._gateway, self._cache = kind, gateway, cache
+        self._edge, self._wake = edge, wake
+        self._facts = {"cluster": cache.cluster, "kind": kind.value}
         self._stopping = threading.Event()
         self._since: str | None = None
         self._failures = 0
@@ -57,11 +53,11 @@ class ServiceWatch:
             except ListTooOld as error:
                 self._failures += 1
                 self._since = None
-                log.info("list again", extra={"cluster": self._cluster, "answer": str(error)})
+                log.info("list again", extra=self._facts | {"answer": str(error)})
             except ClusterError as error:
                 self._fail(str(error))
             except Exception:
-                log.exception("watch failed unexpectedly", extra={"cluster": self._cluster})
+                log.exception("watch failed unexpectedly", extra=self._facts)
                 self._since = None
                 self._fail("a fault of the worker itself; its log tells more")
             if self._failures:
@@ -69,8 +65,8 @@ class ServiceWatch:
                 self._stopping.wait(length.total_seconds())
 
     def _list(self) -> None:
-        listed = self._gateway.services()
-        self._cache.relisted(listed)
+        listed = self._gateway.list(self._kind, KEPT.get(self._kind))
+        self._cache.relisted(self._kind, listed)
         self._since = listed.resource_version
         self._wake()
 
@@ -80,24 +76,24 @@ class ServiceWatch:
         shortest, longest = WATCH_SECONDS
         seconds = shortest + round((longest - shortest) * self._chance())
         begun, told = self._edge.monotonic(), False
-        for change in self._gateway.watch_services(self._since, seconds, self._stopping.is_set):
+        for change in self._gateway.watch(self._kind, self._since, seconds, self._stopping.is_set):
             self._since, self._failures, told = change.resource_version, 0, True
-            if self._cache.saw(change):
+            if self._cache.saw(self._kind, change):
                 self._wake()
         if self._stopping.is_set():
             return
         if not told and self._edge.monotonic() - begun < SHORT_SECONDS:
-            self._fail("the watch of Services ended as soon as it had begun")
+            self._fail(f"the watch of {self._kind} ended as soon as it had begun")
         else:
             self._since, self._failures = None, 0
 
     def _fail(self, problem: str) -> None:
         """Go on where the watch was; when that fails as well, or a list did, what is known may be old."""
         self._failures += 1
-        log.warning("watch failed", extra={"cluster": self._cluster, "answer": problem})
+        log.warning("watch failed", extra=self._facts | {"answer": problem})
         if self._failures > 1 or self._since is None:
             self._since = None
-            self._cache.failed(problem)
+            self._cache.failed(self._kind, problem)
             self._wake()
 
     def _chance(self) -> float:

@@ -47,9 +47,9 @@ APPEND = _append()
 """Inline: nobody needs the new id."""
 
 
-def begin(session: Session, exposure_id: UUID) -> None:
-    """Begin the chain of an exposure that this transaction makes: its head need not be read."""
-    session.info.setdefault(HEADS, {})[exposure_id] = START
+def begin(session: Session, exposure_id: UUID, head: Head = START) -> None:
+    """Say where a chain ends whose exposure this transaction makes or has locked: it is not read then."""
+    session.info.setdefault(HEADS, {})[exposure_id] = head
 
 
 def append(

@@ -1,6 +1,5 @@
 """Exposures with their revisions, and whatever else their documents are made of."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -22,42 +21,46 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.errors import NameTaken
+from service.domain.chain import Head
+from service.domain.errors import Busy, NameTaken
 from service.domain.exposure import (
     Allocation,
-    ClusterView,
     Decision,
     Exposure,
     ExposureRecord,
     Intent,
     Metadata,
-    Review,
     Revision,
-    Sync,
 )
-from service.domain.freeze import Freeze
 from service.domain.spec import Document
 from service.store import events
 from service.store import tables as t
 from service.store.database import LATER
-from service.store.rows import claim_of, exposure_of, freeze_of, review_of, revision_of, sync_of
+from service.store.records import joined
+from service.store.rows import exposure_of
 
 
 def _add() -> Executable:
-    """Return what writes an exposure and its empty sync state: nothing when the name is taken."""
+    """Return what writes an exposure and its empty sync state: nothing when the name is taken.
+
+    Nothing either when the cluster has been removed since: whoever removes it waits for this lock, or this
+    waits for him and looks again.
+    """
+    values = [bindparam(column, type_=t.exposure.c[column].type) for column in COLUMNS]
+    place = select(*values).where(t.cluster.c.name == bindparam("cluster"), t.cluster.c.removed_at.is_(None))
     made = (
         pg_insert(t.exposure)
-        .values({column: bindparam(column) for column in COLUMNS})
+        .from_select(COLUMNS, place.with_for_update(key_share=True, read=True, of=t.cluster))
         .on_conflict_do_nothing(
             index_elements=["cluster", "namespace", "name"], index_where=t.exposure.c.ended_at.is_(None)
         )
         .returning(t.exposure.c.id)
         .cte("made")
     )
-    values = [literal(value, t.exposure_sync.c[column].type) for column, value in UNTOUCHED.items()]
+    untouched = [literal(value, t.exposure_sync.c[column].type) for column, value in UNTOUCHED.items()]
     return (
         insert(t.exposure_sync)
-        .from_select(["exposure_id", *UNTOUCHED], select(made.c.id, *values))
+        .from_select(["exposure_id", *UNTOUCHED], select(made.c.id, *untouched))
         .returning(t.exposure_sync.c.exposure_id)
     )
 
@@ -88,6 +91,9 @@ UNTOUCHED: Document = {
 }
 """What the worker knows of a new exposure: the row of ``Sync()``."""
 ADD = _add()
+LOCKED = "locked exposures"
+"""Of a session, which is one transaction: what was locked and read ahead, and nobody has changed since."""
+
 ADD_REVISION = insert(t.revision)
 
 
@@ -96,6 +102,7 @@ def add(session: Session, exposure: Exposure) -> None:
 
     Raises:
         NameTaken: an exposure of that cluster, namespace and name has not ended.
+        Busy: its cluster has just been removed.
     """
     metadata = exposure.metadata
     row = {
@@ -113,6 +120,11 @@ def add(session: Session, exposure: Exposure) -> None:
         "violations": None if exposure.violations is None else list(exposure.violations),
     }
     if session.execute(ADD, row).first() is None:
+        there = select(t.cluster.c.name).where(
+            t.cluster.c.name == metadata.cluster, t.cluster.c.removed_at.is_(None)
+        )
+        if session.execute(there).first() is None:
+            raise Busy(f"Cluster {metadata.cluster} was removed just now.")
         raise NameTaken(metadata.namespace, metadata.name, _holder(session, metadata))
     events.begin(session, exposure.id)
 
@@ -161,22 +173,40 @@ def lock(session: Session, exposure_id: UUID, *, wait: bool = True) -> ExposureR
     Raises (through the transaction):
         Busy: somebody else has the lock; at once unless ``wait``.
     """
+    ahead: dict[UUID, ExposureRecord] = session.info.get(LOCKED, {})
+    if exposure_id in ahead:
+        return ahead.pop(exposure_id)
     its = select(t.exposure.c.id).where(t.exposure.c.id == exposure_id)
     row = its.with_for_update(nowait=not wait, key_share=True)
     return get(session, exposure_id) if session.execute(row).first() else None
 
 
+def lock_ahead(session: Session, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Lock those of some exposures that nobody else has, and read all of them for the next ``lock`` of each.
+
+    Returns:
+        Which ones are locked now, until the transaction ends.
+    """
+    query = select(t.exposure).where(t.exposure.c.id.in_(ids)).order_by(t.exposure.c.id)
+    rows = session.execute(query.with_for_update(skip_locked=True, key_share=True)).all()
+    for row in rows:
+        events.begin(session, row.id, Head(row.head_seq, row.head_hash))
+    records = joined(session, [exposure_of(row) for row in rows])
+    session.info[LOCKED] = {record.exposure.id: record for record in records}
+    return frozenset(session.info[LOCKED])
+
+
 def get(session: Session, exposure_id: UUID) -> ExposureRecord | None:
     """Return an exposure with everything about it, None when there is none."""
     rows = session.execute(select(t.exposure).where(t.exposure.c.id == exposure_id)).all()
-    records = _records(session, [exposure_of(row) for row in rows])
+    records = joined(session, [exposure_of(row) for row in rows])
     return records[0] if records else None
 
 
 def of_ids(session: Session, ids: Sequence[UUID]) -> dict[UUID, ExposureRecord]:
     """Return exposures by their ids."""
     rows = session.execute(select(t.exposure).where(t.exposure.c.id.in_(ids)))
-    return {r.exposure.id: r for r in _records(session, [exposure_of(row) for row in rows])}
+    return {r.exposure.id: r for r in joined(session, [exposure_of(row) for row in rows])}
 
 
 def page(
@@ -206,67 +236,13 @@ def page(
         query = query.where(t.exposure.c.team.in_(teams))
     if before is not None:
         query = query.where(tuple_(t.exposure.c.created_at, t.exposure.c.id) < before)
-    return _records(session, [exposure_of(row) for row in session.execute(query)])
+    return joined(session, [exposure_of(row) for row in session.execute(query)])
 
 
 def is_compliant(wanted: bool) -> ColumnElement[bool]:
     """Return the condition that no deny rule matches what is live, or that one does."""
     count = func.jsonb_array_length(func.coalesce(t.exposure.c.violations, literal([], JSONB)))
     return and_(t.exposure.c.ended_at.is_(None), count == 0 if wanted else count > 0)
-
-
-def unsettled(session: Session, cluster: str) -> list[ExposureRecord]:
-    """Return every exposure of a cluster that has not ended: what the worker looks at."""
-    query = select(t.exposure).where(t.exposure.c.cluster == cluster, t.exposure.c.ended_at.is_(None))
-    return _records(session, [exposure_of(row) for row in session.execute(query)])
-
-
-def _records(session: Session, exposures: Sequence[Exposure]) -> list[ExposureRecord]:
-    """Join what belongs to these exposures: one statement a table, whatever their number."""
-    ids = [exposure.id for exposure in exposures]
-    if not ids:
-        return []
-    revisions: dict[UUID, list[Revision]] = defaultdict(list)
-    for row in session.execute(
-        select(t.revision).where(t.revision.c.exposure_id.in_(ids)).order_by(t.revision.c.number)
-    ):
-        revisions[row.exposure_id].append(revision_of(row))
-    syncs: dict[UUID, Sync] = {
-        row.exposure_id: sync_of(row)
-        for row in session.execute(select(t.exposure_sync).where(t.exposure_sync.c.exposure_id.in_(ids)))
-    }
-    claims: dict[UUID, list[Any]] = defaultdict(list)
-    for row in session.execute(
-        select(t.port_claim).where(t.port_claim.c.exposure_id.in_(ids)).order_by(t.port_claim.c.port)
-    ):
-        claims[row.exposure_id].append(claim_of(row))
-    reviews: dict[UUID, list[Review]] = defaultdict(list)
-    for row in session.execute(
-        select(t.review)
-        .where(t.review.c.exposure_id.in_(ids))
-        .order_by(t.review.c.created_at, t.review.c.voided_at.nulls_last(), t.review.c.id)
-    ):
-        reviews[row.exposure_id].append(review_of(row))
-    clusters = {exposure.metadata.cluster for exposure in exposures}
-    freezes: dict[str, list[Freeze]] = defaultdict(list)
-    for row in session.execute(select(t.change_freeze).where(t.change_freeze.c.cluster.in_(clusters))):
-        freezes[row.cluster].append(freeze_of(row))
-    views = {
-        row.cluster: ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)
-        for row in session.execute(select(t.cluster_view).where(t.cluster_view.c.cluster.in_(clusters)))
-    }
-    return [
-        ExposureRecord(
-            exposure=exposure,
-            revisions=tuple(revisions[exposure.id]),
-            sync=syncs[exposure.id],
-            claims=tuple(claims[exposure.id]),
-            view=views.get(exposure.metadata.cluster, ClusterView()),
-            reviews=tuple(reviews[exposure.id]),
-            freezes=tuple(freezes[exposure.metadata.cluster]),
-        )
-        for exposure in exposures
-    ]
 
 
 def set_decision(session: Session, revision: Revision, decision: Decision, now: datetime) -> None:
@@ -307,7 +283,7 @@ def set_break_glass(session: Session, revision: Revision, document: Document) ->
 def set_intent(session: Session, exposure_id: UUID, intent: Intent, **values: Any) -> None:
     """Set what the owner wants of the whole; a suspension has its reason and time in ``values``."""
     if intent is not Intent.SUSPENDED:
-        values |= {"suspension": None, "suspended_at": None}
+        values |= {"suspension": None, "suspended_at": None, "forbidden_ports": None}
     changed(session, exposure_id, intent=intent.value, **values)
 
 

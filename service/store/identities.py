@@ -1,13 +1,16 @@
 """Tokens, teams, namespaces and clusters: who may ask, and for where."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, text
+from sqlalchemy import Row, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
+from service.domain.cluster import Mode, OnDrift
 from service.domain.exposure import ClusterView
 from service.domain.ports import Pool
 from service.domain.principal import Principal, PrincipalKind, Role
@@ -18,11 +21,25 @@ from service.store.database import ALONE
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster as configured; ``context`` is one of the worker's kubeconfig, None: its current one."""
+    """A cluster as configured; ``context`` is one of the worker's kubeconfig, None: its current one.
+
+    ``in_cluster``: with the credentials of the worker's own Pod instead. ``owner_id``: which installation's
+    marks are ours. ``removal_share``: from which share on, 0 to 1, removals that nobody decided stop and ask;
+    ``brake_released_at``: when a person last let them go on. ``accept_ledger``: the worker may write there
+    although it saw another ledger before.
+    """
 
     name: str
     context: str | None
     pool: Pool
+    in_cluster: bool = False
+    mode: Mode = Mode.SYNC
+    drift: OnDrift = OnDrift.HEAL
+    owner_id: str = "wharfinger"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    removal_share: float = 0.2
+    brake_released_at: datetime | None = None
+    accept_ledger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,7 @@ TOKEN = select(t.token).where(
     t.token.c.sha256 == bindparam("sha256"), t.token.c.expires_at > bindparam("now")
 )
 PLACE = text("""
-    SELECT cluster.name, cluster.context, cluster.first_port, cluster.last_port,
+    SELECT cluster.*,
         EXISTS (SELECT FROM team WHERE name = :team) AS team_is_known,
         EXISTS (
             SELECT FROM team_namespace
@@ -59,7 +76,7 @@ PLACE = text("""
         ) AS shared,
         view.node_addresses, view.seen_at, view.problem, view.change_count
     FROM (VALUES (1)) AS always
-        LEFT JOIN cluster ON cluster.name = :cluster
+        LEFT JOIN cluster ON cluster.name = :cluster AND cluster.removed_at IS NULL
         LEFT JOIN cluster_view AS view ON view.cluster = cluster.name
 """)
 """One row, whatever there is: each request asks for all of it, so it is one statement."""
@@ -164,29 +181,53 @@ def place(session: Session, team: str, cluster: str, namespace: str) -> Place:
     row = session.execute(PLACE, {"team": team, "cluster": cluster, "namespace": namespace}).one()
     found = None
     if row.name is not None:
-        found = Cluster(row.name, row.context, Pool(row.first_port, row.last_port))
+        found = cluster_of(row)
     view = ClusterView()
     if row.change_count is not None:
         view = ClusterView(tuple(row.node_addresses), row.seen_at, row.problem, row.change_count)
     return Place(found, row.team_is_known, row.is_given, row.environment, row.shared, view)
 
 
-def put_cluster(session: Session, cluster: Cluster, now: datetime) -> None:
-    """Write a cluster, or change the context and range of the one that has its name.
+def put_cluster(
+    session: Session, cluster: Cluster, now: datetime, named: Collection[str] | None = None
+) -> Cluster:
+    """Write a cluster, or change the one that has its name; one that was removed is there again.
 
     Each number of its range has a row in the ledger from now on; what somebody has outside of it stays.
+
+    Args:
+        named: which columns to change when it is there; None: all.
+
+    Returns:
+        The cluster as it is now.
     """
     row = {
         "name": cluster.name,
         "context": cluster.context,
         "first_port": cluster.pool.first,
         "last_port": cluster.pool.last,
+        "in_cluster": cluster.in_cluster,
+        "mode": cluster.mode.value,
+        "drift": cluster.drift.value,
+        "owner_id": cluster.owner_id,
+        "labels": dict(cluster.labels),
+        "removal_share": cluster.removal_share,
         "created_at": now,
     }
     statement = pg_insert(t.cluster).values(row)
-    changed = {name: statement.excluded[name] for name in ("context", "first_port", "last_port")}
-    session.execute(statement.on_conflict_do_update(constraint=t.cluster.primary_key, set_=changed))
-    pool.fit(session, cluster.name, cluster.pool, now)
+    changed: dict[str, Any] = {
+        name: statement.excluded[name]
+        for name in row
+        if name not in ("name", "created_at") and (named is None or name in named)
+    }
+    there = session.execute(
+        statement.on_conflict_do_update(
+            constraint=t.cluster.primary_key, set_=changed | {"removed_at": None}
+        ).returning(t.cluster)
+    ).one()
+    found = cluster_of(there)
+    pool.fit(session, found.name, found.pool, now)
+    return found
 
 
 def cluster(session: Session, name: str) -> Cluster | None:
@@ -195,6 +236,23 @@ def cluster(session: Session, name: str) -> Cluster | None:
 
 
 def clusters(session: Session) -> list[Cluster]:
-    """Return every cluster by name."""
-    rows = session.execute(select(t.cluster).order_by(t.cluster.c.name))
-    return [Cluster(row.name, row.context, Pool(row.first_port, row.last_port)) for row in rows]
+    """Return every cluster by name, but those that were removed."""
+    query = select(t.cluster).where(t.cluster.c.removed_at.is_(None)).order_by(t.cluster.c.name)
+    return [cluster_of(row) for row in session.execute(query)]
+
+
+def cluster_of(row: Row[Any]) -> Cluster:
+    """Return the value of a row of ``cluster``."""
+    return Cluster(
+        row.name,
+        row.context,
+        Pool(row.first_port, row.last_port),
+        in_cluster=row.in_cluster,
+        mode=Mode(row.mode),
+        drift=OnDrift(row.drift),
+        owner_id=row.owner_id,
+        labels=row.labels,
+        removal_share=row.removal_share,
+        brake_released_at=row.brake_released_at,
+        accept_ledger=row.accept_ledger,
+    )

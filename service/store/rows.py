@@ -11,6 +11,7 @@ from service.domain.errors import PortOwner
 from service.domain.event import Event
 from service.domain.exposure import (
     Allocation,
+    ClusterView,
     Decision,
     Exposure,
     Intent,
@@ -41,6 +42,7 @@ LIFETIME = (
     "reminded_until",
     "next_deadline_at",
     "judged_at",
+    "forbidden_ports",
 )
 
 
@@ -99,6 +101,12 @@ def sync_of(row: Row[Any]) -> Sync:
             "ingress": tuple(row.ingress),
         }
     )
+
+
+def view_of(row: Row[Any]) -> ClusterView:
+    """Return the value of a row of ``cluster_view``."""
+    values = _taken(row, (field.name for field in fields(ClusterView)))
+    return ClusterView(**{**values, "node_addresses": tuple(row.node_addresses)})
 
 
 def claim_of(row: Row[Any]) -> PortClaim:

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, or_, update
+from sqlalchemy import case, distinct, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from service.domain.spec import Document
 from service.store import tables as t
+from service.store.database import LATER
 
 
 def record(session: Session, exposure_id: UUID, now: datetime, **values: Any) -> None:
@@ -21,35 +21,41 @@ def record(session: Session, exposure_id: UUID, now: datetime, **values: Any) ->
     session.execute(
         update(sync)
         .where(sync.c.exposure_id == exposure_id)
-        .values(sync_count=sync.c.sync_count + 1, **values)
+        .values(sync_count=sync.c.sync_count + 1, **values),
+        execution_options=LATER,
     )
 
 
-def record_readiness(
-    session: Session,
-    exposure_id: UUID,
-    uid: str,
-    now: datetime,
-    ready_endpoints: int,
-    ingress: Sequence[Document],
-) -> None:
+def record_readiness(session: Session, exposure_id: UUID, uid: str, now: datetime, **seen: Any) -> None:
     """Write what was seen of a Service's endpoints and load balancer, unless it is gone or another by now."""
     sync = t.exposure_sync
     session.execute(
         update(sync)
         .where(sync.c.exposure_id == exposure_id, sync.c.uid == uid)
-        .values(
-            ready_endpoints=ready_endpoints,
-            ingress=list(ingress),
-            ready_changed_at=now,
-            sync_count=sync.c.sync_count + 1,
-        )
+        .values(ready_changed_at=now, sync_count=sync.c.sync_count + 1, **seen)
     )
 
 
-def record_view(session: Session, cluster: str, node_addresses: Sequence[str], now: datetime) -> None:
-    """Write what was seen of a cluster that can be read."""
+def record_view(
+    session: Session, cluster: str, node_addresses: Sequence[str], now: datetime
+) -> list[str] | None:
+    """Write what was seen of a cluster that can be read; return its node addresses before, if it was seen."""
+    view = t.cluster_view
+    before = session.execute(
+        select(view.c.node_addresses).where(view.c.cluster == cluster, view.c.seen_at.is_not(None))
+    ).scalar()
     _record_view(session, cluster, now, None, node_addresses)
+    return before
+
+
+def touched_by_nodes(session: Session, cluster: str) -> int:
+    """Return how many exposures are reached through the nodes of a cluster now."""
+    e, claim = t.exposure, t.port_claim
+    query = select(func.count(distinct(claim.c.exposure_id))).join_from(
+        claim, e, e.c.id == claim.c.exposure_id
+    )
+    is_reached = (claim.c.cluster == cluster, claim.c.state == "bound", e.c.intent == "present")
+    return session.execute(query.where(*is_reached)).scalar_one()
 
 
 def record_unreadable(session: Session, cluster: str, problem: str, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.cluster.gateway import ChangeKind
+from service.cluster.gateway import ChangeKind, Kind
 from service.domain.errors import ClusterAway, ListTooOld, ObjectChanged, WriteForbidden
 from tests.contract.builders import make_service, numbers
 from tests.fakes import Call, FakeCluster
@@ -37,10 +37,10 @@ def test_a_refused_call_did_not_happen_and_the_next_one_does(fake: FakeCluster) 
 def test_a_cluster_that_is_away_answers_nothing_until_it_is_back(fake: FakeCluster) -> None:
     fake.away = True
     with pytest.raises(ClusterAway):
-        fake.services()
+        fake.list(Kind.SERVICES)
 
     fake.away = False
-    assert fake.services().items == []
+    assert fake.list(Kind.SERVICES).items == []
 
 
 def test_somebody_can_act_just_before_a_call(fake: FakeCluster) -> None:
@@ -56,9 +56,9 @@ def test_somebody_can_act_just_before_a_call(fake: FakeCluster) -> None:
 def test_calls_are_logged_and_other_peoples_are_not(fake: FakeCluster) -> None:
     fake.add_service(make_service("shop", "foreign"))
     fake.create(make_service("shop"))
-    fake.services()
+    fake.list(Kind.SERVICES)
 
-    assert fake.calls == [Call("create", "shop", "web"), Call("services")]
+    assert fake.calls == [Call("create", "shop", "web"), Call("list services")]
     assert fake.writes() == [Call("create", "shop", "web")]
 
 
@@ -95,7 +95,7 @@ def test_endpoints_look_like_the_apiservers(fake: FakeCluster) -> None:
     fake.create(make_service("shop"))
     fake.add_endpoints("shop", "web", ready=1, unready=1)
 
-    [piece] = fake.endpoint_slices()
+    [piece] = fake.list(Kind.ENDPOINT_SLICES).items
 
     assert piece["metadata"]["labels"] == {"kubernetes.io/service-name": "web"}
     assert piece["ports"] == [{"name": "http", "port": 80, "protocol": "TCP"}]
@@ -108,7 +108,7 @@ def test_the_ports_of_endpoints_have_the_services_names_and_the_pods_numbers(fak
     unnamed = {"port": 80, "targetPort": "http", "protocol": "UDP"}
     fake.create(make_service("shop", ports=[unnamed]))
 
-    [piece] = fake.endpoint_slices()
+    [piece] = fake.list(Kind.ENDPOINT_SLICES).items
 
     assert piece["ports"] == [{"name": "", "port": 8000, "protocol": "UDP"}]
 
@@ -118,37 +118,37 @@ def test_endpoints_come_and_go_with_their_service(fake: FakeCluster) -> None:
     fake.create(make_service("shop"))
     fake.remove("shop", "web")
 
-    assert fake.endpoint_slices() == []
+    assert fake.list(Kind.ENDPOINT_SLICES).items == []
 
 
 def test_nodes_look_like_the_apiservers(fake: FakeCluster) -> None:
     fake.add_node("node-1", "192.0.2.10", ready=False)
 
-    [node] = fake.nodes()
+    [node] = fake.list(Kind.NODES).items
 
     assert node["status"]["conditions"] == [{"type": "Ready", "status": "False"}]
 
 
 def test_a_watch_tells_bookmarks(fake: FakeCluster) -> None:
-    since = fake.services().resource_version
+    since = fake.list(Kind.SERVICES).resource_version
     fake.bookmark()
 
-    change = next(fake.watch_services(since, 10, lambda: False))
+    change = next(fake.watch(Kind.SERVICES, since, 10, lambda: False))
 
     assert (change.kind, int(change.resource_version)) == (ChangeKind.BOOKMARK, int(since) + 1)
 
 
 def test_a_watch_does_not_begin_where_the_changes_are_forgotten(fake: FakeCluster) -> None:
-    since = fake.services().resource_version
+    since = fake.list(Kind.SERVICES).resource_version
     fake.forget_changes()
 
     with pytest.raises(ListTooOld, match="too old resource version"):
-        next(fake.watch_services(since, 10, lambda: False))
+        next(fake.watch(Kind.SERVICES, since, 10, lambda: False))
 
 
 def test_a_dropped_watch_is_away(fake: FakeCluster) -> None:
     fake.create(make_service("shop"))
-    changes = fake.watch_services("0", 10, lambda: False)
+    changes = fake.watch(Kind.SERVICES, "0", 10, lambda: False)
     next(changes)
     fake.drop_watches()
 

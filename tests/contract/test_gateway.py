@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from service.cluster.gateway import Kind
 from service.domain.errors import (
     ObjectExists,
     ObjectMissing,
@@ -40,7 +41,9 @@ def test_the_list_shows_a_created_service_without_apiversion_and_kind(cluster: C
     created = cluster.gateway.create(make_service(cluster.add_namespace()))
 
     found = [
-        s for s in cluster.gateway.services().items if s["metadata"]["uid"] == created["metadata"]["uid"]
+        s
+        for s in cluster.gateway.list(Kind.SERVICES).items
+        if s["metadata"]["uid"] == created["metadata"]["uid"]
     ]
 
     assert found == [{field: created[field] for field in ("metadata", "spec", "status")}]
@@ -49,14 +52,23 @@ def test_the_list_shows_a_created_service_without_apiversion_and_kind(cluster: C
 def test_nodes_show_their_addresses_and_readiness(cluster: Cluster) -> None:
     cluster.add_node("node-1", "192.0.2.10")
 
-    node = next(n for n in cluster.gateway.nodes() if n["metadata"]["name"] == "node-1")
+    node = next(n for n in cluster.gateway.list(Kind.NODES).items if n["metadata"]["name"] == "node-1")
 
     assert {"type": "InternalIP", "address": "192.0.2.10"} in node["status"]["addresses"]
     assert node["status"]["conditions"][0]["status"] == "True"
 
 
 def test_endpoint_slices_are_a_list(cluster: Cluster) -> None:
-    assert isinstance(cluster.gateway.endpoint_slices(), list)
+    assert isinstance(cluster.gateway.list(Kind.ENDPOINT_SLICES).items, list)
+
+
+def test_a_list_keeps_of_each_item_what_it_is_told_to(cluster: Cluster) -> None:
+    namespace = cluster.add_namespace()
+    cluster.gateway.create(make_service(namespace))
+
+    listed = cluster.gateway.list(Kind.SERVICES, lambda s: {"at": s["metadata"]["namespace"]})
+
+    assert {"at": namespace} in listed.items
 
 
 # Creating.

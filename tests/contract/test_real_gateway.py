@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.cluster.gateway import CALL_TIMEOUT_SECONDS
+from service.cluster.gateway import CALL_TIMEOUT_SECONDS, Kind
 from service.cluster.real import KubernetesGateway, open_gateway
 from service.domain.errors import (
     ClusterAway,
@@ -28,11 +28,12 @@ SERVICE: Document = {
     "metadata": {"namespace": "shop", "name": "web", "uid": "u", "resourceVersion": "1"},
     "spec": {"ports": [{"port": 80}]},
 }
+NO_NODES: Document = {"kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": []}
 CALLS: dict[str, Callable[[KubernetesGateway], object]] = {
-    "services": lambda gateway: gateway.services(),
+    "services": lambda gateway: gateway.list(Kind.SERVICES),
     "service": lambda gateway: gateway.service("shop", "web"),
-    "endpoint_slices": lambda gateway: gateway.endpoint_slices(),
-    "nodes": lambda gateway: gateway.nodes(),
+    "endpoint slices": lambda gateway: gateway.list(Kind.ENDPOINT_SLICES),
+    "nodes": lambda gateway: gateway.list(Kind.NODES),
     "create": lambda gateway: gateway.create(SERVICE),
     "replace": lambda gateway: gateway.replace(SERVICE),
     "delete": lambda gateway: gateway.delete("shop", "web", "u", "1"),
@@ -95,7 +96,7 @@ def test_a_server_that_never_shakes_hands_is_away_in_time(tmp_path: Path) -> Non
     with serving(silent) as server:
         begun = time.monotonic()
         with pytest.raises(ClusterAway):
-            open_at(tmp_path, server.url.replace("http:", "https:")).services()
+            open_at(tmp_path, server.url.replace("http:", "https:")).list(Kind.SERVICES)
 
     assert time.monotonic() - begun < CALL_TIMEOUT_SECONDS
 
@@ -106,13 +107,13 @@ def test_a_dead_port_is_away_at_once(tmp_path: Path) -> None:
     begun = time.monotonic()
 
     with pytest.raises(ClusterAway, match="refused"):
-        open_at(tmp_path, url).services()
+        open_at(tmp_path, url).list(Kind.SERVICES)
 
     assert time.monotonic() - begun < 1
 
 
 def test_an_answer_after_a_slow_one_has_its_own_time(tmp_path: Path) -> None:
-    answer = json.dumps({"kind": "NodeList", "items": []})
+    answer = json.dumps(NO_NODES)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n"
 
     def handle(connection: socket.socket) -> None:
@@ -123,7 +124,7 @@ def test_an_answer_after_a_slow_one_has_its_own_time(tmp_path: Path) -> None:
 
     with serving(handle) as server:
         gateway = open_at(tmp_path, server.url)
-        assert [gateway.nodes() for _ in range(3)] == [[], [], []]
+        assert [gateway.list(Kind.NODES).items for _ in range(3)] == [[], [], []]
 
 
 # Sent at most once.
@@ -184,8 +185,8 @@ def test_a_field_that_this_release_does_not_know_is_sent_as_it_is(tmp_path: Path
 
 
 def test_a_token_is_sent_over_plain_http(tmp_path: Path) -> None:
-    with serving(answering("200 OK", json.dumps({"kind": "NodeList", "items": []}))) as server:
-        assert open_at(tmp_path, server.url).nodes() == []
+    with serving(answering("200 OK", json.dumps(NO_NODES))) as server:
+        assert open_at(tmp_path, server.url).list(Kind.NODES).items == []
 
         assert "authorization: bearer a-token" in server.requests[0].lower()
 
@@ -198,7 +199,7 @@ def test_a_token_that_is_not_known_is_forbidden_and_retried(real: Real, tmp_path
     path.write_text(json.dumps(document))
 
     with pytest.raises(WriteForbidden, match="Unauthorized") as refusal:
-        open_gateway(path, None).services()
+        open_gateway(path, None).list(Kind.SERVICES)
 
     assert refusal.value.retryable
 
@@ -206,7 +207,7 @@ def test_a_token_that_is_not_known_is_forbidden_and_retried(real: Real, tmp_path
 def test_a_client_certificate_opens_the_door(real: Real) -> None:
     gateway = open_gateway(real.control_plane.kubeconfig("admin"), None)
 
-    assert isinstance(gateway.services().items, list)
+    assert isinstance(gateway.list(Kind.SERVICES).items, list)
 
 
 def test_a_server_of_another_authority_is_away(real: Real, tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_a_server_of_another_authority_is_away(real: Real, tmp_path: Path) -> No
     path.write_text(json.dumps(document))
 
     with pytest.raises(ClusterAway, match=r"(?i)certificate"):
-        open_gateway(path, None).services()
+        open_gateway(path, None).list(Kind.SERVICES)
 
 
 def test_many_threads_share_one_gateway(real: Real) -> None:
@@ -262,7 +263,7 @@ def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     user = {"client-certificate-data": broken, "client-key-data": broken}
 
     with pytest.raises(ClusterAway):
-        open_gateway(write_kubeconfig(tmp_path, "https://127.0.0.1:1", user), None).services()
+        open_gateway(write_kubeconfig(tmp_path, "https://127.0.0.1:1", user), None).list(Kind.SERVICES)
 
 
 def test_outside_of_a_pod_there_are_no_in_cluster_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,3 +271,28 @@ def test_outside_of_a_pod_there_are_no_in_cluster_credentials(monkeypatch: pytes
 
     with pytest.raises(ClusterAway, match="in-cluster credentials"):
         open_gateway(None, None)
+
+
+def test_a_long_list_comes_in_pages_and_of_each_is_kept_what_it_is_told_to(tmp_path: Path) -> None:
+    def page(name: str, **metadata: str) -> Handler:
+        node = {"metadata": {"name": name}}
+        listed = {"metadata": {"resourceVersion": "7", **metadata}, "items": [node]}
+        return answering("200 OK", json.dumps({"kind": "NodeList", **listed}))
+
+    def answer(connection: socket.socket) -> None:
+        next(pages)(connection)
+
+    pages = iter([page("a", **{"continue": "next"}), page("b")])
+    with serving(answer) as server:
+        found = open_at(tmp_path, server.url).list(Kind.NODES, lambda n: {"name": n["metadata"]["name"]})
+
+        assert (found.items, found.resource_version) == ([{"name": "a"}, {"name": "b"}], "7")
+        assert ["continue=next" in asked for asked in server.requests] == [False, True]
+
+
+def test_a_list_without_a_version_is_none(tmp_path: Path) -> None:
+    with (
+        serving(answering("200 OK", json.dumps({"kind": "NodeList", "items": []}))) as server,
+        pytest.raises(ClusterAway, match="without a resourceVersion"),
+    ):
+        open_at(tmp_path, server.url).list(Kind.NODES)

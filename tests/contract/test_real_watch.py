@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devcluster import ControlPlane
-from service.cluster.gateway import Change, ChangeKind
+from service.cluster.gateway import Change, ChangeKind, Kind
 from service.cluster.real import KubernetesGateway, open_gateway
 from service.domain.errors import ClusterAway, ListTooOld, WriteForbidden
 from tests.contract.builders import make_service
@@ -55,7 +55,7 @@ def silent(connection: socket.socket) -> None:
 
 def watch(folder: Path, url: str, silence_seconds: float = 70) -> Iterator[Change]:
     gateway = open_gateway(write_kubeconfig(folder, url), None, silence_seconds)
-    return gateway.watch_services("1", 30, never)
+    return gateway.watch(Kind.SERVICES, "1", 30, never)
 
 
 def test_events_are_read_however_they_are_cut(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_server_that_falls_silent_is_away_in_time(tmp_path: Path) -> None:
         next(changes)
         begun = time.monotonic()
 
-        with pytest.raises(ClusterAway, match="the watch of Services broke"):
+        with pytest.raises(ClusterAway, match="the watch of services broke"):
             next(changes)
 
     assert 0.9 < time.monotonic() - begun < 2
@@ -156,7 +156,7 @@ def test_a_stop_is_heard_while_the_server_is_silent(tmp_path: Path, pieces: tupl
         threading.Timer(0.5, stopping.set).start()
         begun = time.monotonic()
 
-        list(gateway.watch_services("1", 30, stopping.is_set))
+        list(gateway.watch(Kind.SERVICES, "1", 30, stopping.is_set))
 
     assert 0.4 < time.monotonic() - begun < 1.2
 
@@ -169,7 +169,7 @@ def test_a_call_in_the_midst_of_a_watch_has_its_own_time(tmp_path: Path) -> None
             (tmp_path / "other").mkdir()
             begun = time.monotonic()
             with pytest.raises(ClusterAway):
-                open_gateway(write_kubeconfig(tmp_path / "other", other.url), None).nodes()
+                open_gateway(write_kubeconfig(tmp_path / "other", other.url), None).list(Kind.NODES)
         assert time.monotonic() - begun < 5
         assert next(changes).resource_version == "6"
 
@@ -181,9 +181,9 @@ def test_a_server_that_was_started_anew_has_forgotten_what_was_before(tmp_path: 
             gateway: KubernetesGateway = open_gateway(control_plane.kubeconfig("worker"), None)
             if since:
                 with pytest.raises(ListTooOld, match="too old resource version"):
-                    next(gateway.watch_services(since, 5, never))
+                    next(gateway.watch(Kind.SERVICES, since, 5, never))
             else:
-                since = gateway.services().resource_version
+                since = gateway.list(Kind.SERVICES).resource_version
                 control_plane.add_namespace("shop")
                 gateway.create(make_service("shop"))
             gateway.close()

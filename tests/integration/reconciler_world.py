@@ -5,21 +5,25 @@ People act through the api, the worker through ``cycle()``; time stands still un
 
 import random
 from collections.abc import Callable
+from concurrent import futures
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import NullPool, create_engine, text
 
+from service.cluster.gateway import Kind
 from service.domain.claim import PortClaim
 from service.domain.errors import ClusterError
 from service.domain.exposure import ExposureRecord
 from service.domain.manifest import Mark, with_mark, with_ports
-from service.reconciler.cache import ServiceCache
+from service.reconciler.cache import KEPT, ClusterCache
+from service.reconciler.crew import Crew
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
+from service.reconciler.leases import Lease, LeasedGateway
 from service.store import exposures, ports
 from tests.conftest import Clock
 from tests.fakes import Document, FakeCluster
@@ -28,6 +32,7 @@ from tests.judges import a_judge
 from tests.postgres import Database
 
 COOLING = timedelta(hours=24)
+T = TypeVar("T")
 PORT = 30007
 
 
@@ -125,22 +130,46 @@ class Story:
         return [event["kind"] for event in self.events()]
 
 
-class Looker:
-    """A worker without threads: each look begins with a fresh list, unless its watch is said to be late."""
+class Inline(futures.Executor):
+    """A thread pool without threads: what is submitted is done at once."""
 
-    def __init__(self, cluster: FakeCluster, edge: Edge) -> None:
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> futures.Future[T]:
+        """Do it."""
+        done: futures.Future[T] = futures.Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def endless_lease(cluster: str = "dev") -> Lease:
+    """Return a lease that nobody has to renew."""
+    lease = Lease(cluster, "a test", lambda: 0.0)
+    lease.renewed(float("inf"))
+    return lease
+
+
+class Looker:
+    """A worker without threads: each look begins with fresh lists, unless its watches are said to be late."""
+
+    def __init__(self, cluster: FakeCluster, edge: Edge, lease: Lease | None = None) -> None:
+        lease = lease or endless_lease()
         self._cluster, self.edge = cluster, edge
-        self.cache = ServiceCache()
-        self._cycle = Cycle("dev", cluster, self.cache, edge)
+        self.cache = ClusterCache("dev")
+        crew = Crew(Inline(), lambda: None)
+        self._cycle = Cycle(lease, LeasedGateway(cluster, lease), self.cache, edge, crew)
 
     def look(self, listing: bool = True) -> int:
-        """Look once; return how many actions that took."""
+        """Look once; return for how many keys something was done."""
         if listing:
-            try:
-                self.cache.relisted(self._cluster.services())
-            except ClusterError as error:
-                self.cache.failed(str(error))
+            self.list_all()
         return self._cycle.run()
+
+    def list_all(self) -> None:
+        """List every kind, as watches do when they begin."""
+        for kind in Kind:
+            try:
+                self.cache.relisted(kind, self._cluster.list(kind, KEPT.get(kind)))
+            except ClusterError as error:
+                self.cache.failed(kind, str(error))
 
 
 class ReconcilerWorld:

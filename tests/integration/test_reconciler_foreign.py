@@ -144,7 +144,7 @@ def test_a_look_that_is_behind_a_write_of_ours_does_not_repeat_it(world: Steppin
 def test_before_a_port_goes_to_a_stranger_the_stranger_is_read(world: SteppingWorld) -> None:
     story = world.request()
     world.cluster.add_service(node_port_thief())
-    world.looker.cache.relisted(world.cluster.services())
+    world.looker.list_all()
     world.cluster.remove("team-b", "thief")
     world.looker.look(listing=False)
     assert world.owner(PORT) == ("held", "team-a/hello")
@@ -154,6 +154,7 @@ def test_before_a_port_goes_to_a_stranger_the_stranger_is_read(world: SteppingWo
 def test_a_stranger_that_cannot_be_read_costs_nobody_a_port(world: SteppingWorld) -> None:
     world.request()
     world.cluster.add_service(node_port_thief())
+    world.cluster.refuse_next("service", ClusterAway("no answer"))
     world.cluster.refuse_next("service", ClusterAway("no answer"))
     world.cycle()
     assert world.owner(PORT) == ("held", "team-a/hello")

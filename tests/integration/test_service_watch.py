@@ -10,12 +10,12 @@ from typing import NoReturn
 
 import pytest
 
-from service.cluster.gateway import Change
+from service.cluster.gateway import Change, Kind, Listing
 from service.domain.errors import ClusterAway, WriteForbidden
 from service.domain.plan import Ref
-from service.reconciler.cache import ServiceCache
+from service.reconciler.cache import ClusterCache
 from service.reconciler.edge import Edge
-from service.reconciler.watch import ServiceWatch
+from service.reconciler.watch import Watch
 from tests.contract.builders import make_service
 from tests.fakes import FakeCluster
 from tests.integration.worker_harbour import eventually
@@ -40,9 +40,11 @@ class Watching:
     """A watch at work."""
 
     def __init__(self, cluster: FakeCluster) -> None:
-        self.cache = ServiceCache()
+        self.cache = ClusterCache("dev")
         self.woken = threading.Event()
-        self._watch = ServiceWatch("dev", cluster, self.cache, make_edge(), self.woken.set)
+        for kind in (Kind.ENDPOINT_SLICES, Kind.NODES):
+            self.cache.relisted(kind, Listing([], "0"))
+        self._watch = Watch(Kind.SERVICES, cluster, self.cache, make_edge(), self.woken.set)
         self._thread = threading.Thread(target=self._watch.run)
         self._thread.start()
 
@@ -92,7 +94,7 @@ def cluster() -> FakeCluster:
 
 
 def lists(cluster: FakeCluster) -> int:
-    return sum(call.method == "services" for call in cluster.calls)
+    return sum(call.method == "list services" for call in cluster.calls)
 
 
 def test_what_there_was_and_what_comes_is_known_with_one_list(cluster: FakeCluster) -> None:
@@ -156,7 +158,7 @@ def test_pauses_grow_while_a_cluster_is_away(cluster: FakeCluster) -> None:
 
 
 def test_a_right_that_is_missing_is_told(cluster: FakeCluster) -> None:
-    cluster.refuse_next("services", WriteForbidden("services is forbidden: no right to list"))
+    cluster.refuse_next("list services", WriteForbidden("services is forbidden: no right to list"))
     with watching(cluster) as watch:
         eventually(watch.is_away, SOON_SECONDS)
         with pytest.raises(ClusterAway, match="no right to list"):
@@ -165,15 +167,17 @@ def test_a_right_that_is_missing_is_told(cluster: FakeCluster) -> None:
 
 
 def test_a_fault_of_ours_does_not_end_it(cluster: FakeCluster) -> None:
-    cluster.refuse_next("services", ZeroDivisionError("a fault of ours"))
+    cluster.refuse_next("list services", ZeroDivisionError("a fault of ours"))
     with watching(cluster) as watch:
         eventually(watch.knows(), 3 * SOON_SECONDS)
 
 
 def test_a_watch_that_ends_at_once_makes_no_hot_loop(cluster: FakeCluster) -> None:
     class Ending(FakeCluster):
-        def watch_services(self, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
-            self._enter("watch_services")
+        def watch(
+            self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]
+        ) -> Iterator[Change]:
+            self._enter("watch")
             return iter(())
 
     ending = Ending()

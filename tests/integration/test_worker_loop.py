@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 
 import pytest
+from sqlalchemy import text
 
-from service.cluster.gateway import Gateway
+from service.cluster.gateway import Gateway, Kind
 from service.domain.errors import ClusterAway
 from service.store.database import wake
 from tests.integration.reconciler_world import Cluster, node_port_thief
@@ -81,17 +83,16 @@ def test_a_foreign_service_is_in_the_ledger_long_before_the_poll(harbour: Harbou
     eventually(lambda: harbour.world.claimed(30020) == "free", SOON_SECONDS)
 
 
-def test_however_often_it_looks_services_are_listed_once(harbour: Harbour) -> None:
+def test_however_often_it_looks_each_kind_is_listed_once(harbour: Harbour) -> None:
     harbour.start(poll_seconds=0.05)
     settled(harbour)
     story = harbour.approved()
     eventually(is_live(story))
 
-    def called(method: str) -> int:
-        return sum(call.method == method for call in harbour.world.cluster.calls)
-
-    eventually(lambda: called("nodes") > 20)
-    assert (called("services"), called("watch_services")) == (1, 1)
+    seen = views(harbour)
+    eventually(lambda: views(harbour) > seen)
+    listing = sorted(c.method for c in harbour.world.cluster.calls if c.method.startswith(("list", "watch")))
+    assert listing == sorted(f"{verb} {kind}" for verb in ("list", "watch") for kind in Kind)
 
 
 def test_nothing_is_repeated_while_the_watch_is_broken(harbour: Harbour) -> None:
@@ -101,9 +102,16 @@ def test_nothing_is_repeated_while_the_watch_is_broken(harbour: Harbour) -> None
     settled(harbour)
     story = harbour.approved()
     eventually(is_live(story))
-    so_far = len(cluster.calls)
-    eventually(lambda: len(cluster.calls) > so_far + 20)
+    seen = views(harbour)
+    eventually(lambda: views(harbour) > seen)
     assert [call.method for call in cluster.writes()] == ["create"]
+
+
+def views(harbour: Harbour) -> datetime:
+    """Return when a worker has looked at the first cluster last."""
+    with harbour.world.transaction() as session:
+        seen: datetime = session.execute(text("SELECT seen_at FROM cluster_view")).scalar_one()
+    return seen
 
 
 def test_after_an_action_it_looks_again_soon_for_the_new_endpoints(harbour: Harbour) -> None:

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from service.cluster.gateway import Kind
 from service.domain.errors import ObjectMissing
 from tests.integration.reconciler_world import Looker, Story
 from tests.integration.worker_harbour import Harbour, PacedClock, eventually, is_live
@@ -32,7 +33,7 @@ def test_two_workers_make_one_service_of_each_exposure(harbour: Harbour) -> None
         story.delete()
     for story in stories:
         eventually(lambda story=story: story.status()["state"] == "Ended", 40)  # type: ignore[misc]
-    assert harbour.world.cluster.services().items == []
+    assert harbour.world.cluster.list(Kind.SERVICES).items == []
 
 
 @pytest.fixture
@@ -110,12 +111,12 @@ def test_several_workers_in_a_storm_keep_one_service_for_each_exposure_and_leave
     for story in storm.deleted:
         eventually(lambda story=story: story.status()["state"] == "Ended")  # type: ignore[misc]
     for story in storm.stories:
-        eventually(is_live(story))
+        eventually(lambda story=story: is_live(story)() and not brisk.world.is_gone(story))  # type: ignore[misc]
         record = brisk.world.record(story)
         assert [revision.decision.value for revision in record.revisions] == ["live"]
         assert record.sync.uid == brisk.world.service(story)["metadata"]["uid"]
         assert [claim.state.value for claim in record.claims] == ["bound"]
-    names = {service["metadata"]["name"] for service in brisk.world.cluster.services().items}
+    names = {service["metadata"]["name"] for service in brisk.world.cluster.list(Kind.SERVICES).items}
     assert names == {story.name for story in storm.stories}
     for story in [*storm.stories, *storm.deleted]:
         told = [event["data"].get("reason") for event in story.events() if event["kind"].endswith("-failed")]

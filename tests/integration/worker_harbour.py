@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from service.cluster.gateway import Gateway
 from service.reconciler.edge import Edge
+from service.reconciler.leases import Leases
 from service.reconciler.loop import Worker
 from service.store import identities
 from service.store.database import Listener, open_engine, transactions
@@ -63,12 +64,16 @@ class Harbour:
         self.world = ReconcilerWorld(database, clock)
         self._seed = 100
         self.opened: Counter[str | None] = Counter()
+        self.stamps: Counter[str | None] = Counter()
         self.gateways: dict[str | None, Callable[[], Gateway]] = {None: lambda: self.world.cluster}
         self._beside = create_engine(database.url, poolclass=NullPool)
 
-    def open_gateway(self, context: str | None) -> Gateway:
+    def open(self, context: str | None, in_cluster: bool) -> Gateway:
         self.opened[context] += 1
         return self.gateways[context]()
+
+    def stamp(self, context: str | None, in_cluster: bool) -> object:
+        return context, self.stamps[context]
 
     def engine(self) -> Engine:
         """Return a pool of a worker's own."""
@@ -94,7 +99,8 @@ class Harbour:
         self._seed += 1
         edge = self.edge(engine, self._seed)
         listener = Listener(engine)
-        worker = Worker(edge, self.open_gateway, listener, poll_seconds)
+        leases = Leases(edge.transaction, time.monotonic, f"worker-{self._seed}")
+        worker = Worker(edge, self, leases, listener, poll_seconds)
         running = Running(worker)
         self._stack.callback(listener.close)
         self._stack.callback(running.stop)

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from service.domain.plan import Observed, Ref
-from service.domain.spec import Document, ExposureType
-from service.reconciler.observe import Observation, ingress, node_addresses, observe
+from service.domain.plan import Observed
+from service.domain.spec import Document
+from service.reconciler.observe import addresses_of, endpoints_of, ingress, ready_endpoints, resolved_ports
 from tests.builders import (
-    REF,
     make_desired,
     make_endpoint,
     make_manifest,
@@ -19,7 +18,6 @@ from tests.builders import (
     make_slice,
     make_spec,
 )
-from tests.fakes import FakeCluster
 
 HTTP = {"name": "http", "port": 8000, "protocol": "TCP"}
 ADMIN = {"name": "admin", "port": 9000, "protocol": "TCP"}
@@ -32,7 +30,7 @@ def make_two_port_service() -> Observed:
 
 def count(*slices: Document, service: Observed | None = None) -> int:
     """Return the ready endpoints that these slices give a Service."""
-    return Observation({}, {REF: slices}, ()).ready_endpoints(service or make_observed())
+    return ready_endpoints(service or make_observed(), map(endpoints_of, slices))
 
 
 # Endpoints.
@@ -111,7 +109,7 @@ def test_a_service_without_slices_or_ports_has_no_endpoint() -> None:
 
     assert count() == 0
     assert count(make_slice(make_endpoint()), service=Observed(bare)) == 0
-    assert Observation({}, {}, ()).ready_endpoints(make_observed()) == 0
+    assert ready_endpoints(make_observed(), ()) == 0
 
 
 # Nodes.
@@ -119,11 +117,11 @@ def test_a_service_without_slices_or_ports_has_no_endpoint() -> None:
 
 @pytest.mark.parametrize("ready", ["False", "Unknown"])
 def test_a_node_that_is_not_ready_answers_nowhere(ready: str) -> None:
-    assert node_addresses([make_node(ready=ready)]) == ()
+    assert addresses_of(make_node(ready=ready)) == ()
 
 
 def test_a_node_that_takes_no_pods_answers_nowhere() -> None:
-    assert node_addresses([make_node(unschedulable=True)]) == ()
+    assert addresses_of(make_node(unschedulable=True)) == ()
 
 
 @pytest.mark.parametrize("missing", ["conditions", "addresses"])
@@ -131,20 +129,29 @@ def test_a_node_that_has_just_joined_answers_nowhere(missing: str) -> None:
     node = make_node()
     del node["status"][missing]
 
-    assert node_addresses([node, {"metadata": {"name": "node-2"}}]) == ()
+    assert addresses_of(node) == ()
+    assert addresses_of({"metadata": {"name": "node-2"}}) == ()
 
 
 def test_external_addresses_go_before_internal_ones() -> None:
-    inside = make_node(("InternalIP", "192.0.2.10"), ("Hostname", "node-1"))
     outside = make_node(
         ("InternalIP", "192.0.2.11"), ("ExternalIP", "203.0.113.5"), ("ExternalIP", "203.0.113.4")
     )
 
-    assert node_addresses([outside, inside]) == ("192.0.2.10", "203.0.113.4", "203.0.113.5")
+    assert addresses_of(outside) == ("203.0.113.5", "203.0.113.4")
+    assert addresses_of(make_node(("InternalIP", "192.0.2.10"), ("Hostname", "node-1"))) == ("192.0.2.10",)
 
 
-def test_each_address_is_there_once() -> None:
-    assert node_addresses([make_node(), make_node(name="node-2")]) == ("192.0.2.10",)
+# The numbers of target ports.
+
+
+def test_the_numbers_behind_a_port_are_those_of_ready_pods() -> None:
+    other = make_slice(make_endpoint("192.0.2.2"), ports=[HTTP | {"port": 9000}])
+    idle = make_slice(make_endpoint("192.0.2.3", ready=False), ports=[HTTP | {"port": 22}])
+
+    found = resolved_ports(map(endpoints_of, (make_slice(make_endpoint("192.0.2.1")), other, idle)))
+
+    assert found == {("http", "TCP"): {8000, 9000}}
 
 
 # Load balancers.
@@ -171,36 +178,3 @@ def test_each_address_is_there_once() -> None:
 )
 def test_the_load_balancers_addresses_are_read(status: Any, addresses: tuple[Document, ...]) -> None:
     assert ingress(Observed(make_service() | {"status": status})) == addresses
-
-
-# A whole cluster.
-
-
-def test_a_look_at_a_cluster_joins_what_belongs_together() -> None:
-    fake = FakeCluster()
-    for namespace in ("team-a", "team-b"):
-        fake.add_namespace(namespace)
-    service = fake.create(make_manifest())
-    other = make_manifest(make_spec(type=ExposureType.CLUSTER_IP))
-    fake.create(other | {"metadata": {"namespace": "team-b", "name": "hello"}})
-    fake.add_endpoints("team-a", "hello", ready=2, unready=1)
-    fake.add_endpoints("team-b", "hello", ready=5)
-    fake.add_node("node-1", "192.0.2.10")
-
-    seen = observe(fake, {o.ref: o for o in map(Observed, fake.services().items)})
-
-    assert set(seen.services) == {REF, Ref("team-b", "hello")}
-    assert seen.services[REF].uid == service["metadata"]["uid"]
-    assert set(seen.slices) == {REF, Ref("team-b", "hello")}
-    assert seen.ready_endpoints(seen.services[REF]) == 2
-    assert seen.node_addresses == ("192.0.2.10",)
-
-
-def test_a_slice_that_belongs_to_no_service_is_left_out() -> None:
-    class WithStraySlice(FakeCluster):
-        def endpoint_slices(self) -> list[Document]:
-            stray = make_slice(make_endpoint())
-            stray["metadata"]["labels"] = None
-            return [stray]
-
-    assert observe(WithStraySlice(), {}).slices == {}

@@ -3,6 +3,7 @@
 import pytest
 
 from service.admin.probe import HIGHEST, LOWEST, find_range
+from service.cluster.gateway import Kind
 from service.domain.errors import ClusterAway, ObjectMissing, WriteForbidden, WriteRefused
 from service.domain.ports import Pool
 from tests.contract.builders import make_port, make_service
@@ -24,14 +25,14 @@ def test_the_range_is_found_and_nothing_is_left(first: int, last: int) -> None:
     cluster = make_cluster(first, last)
 
     assert probed(cluster) == Pool(first, last)
-    assert cluster.services().items == []
+    assert cluster.list(Kind.SERVICES).items == []
 
 
 def test_a_range_of_everything_is_found_by_what_it_takes() -> None:
     cluster = make_cluster(LOWEST, HIGHEST)
 
     assert probed(cluster) == Pool(LOWEST, HIGHEST)
-    assert cluster.services().items == []
+    assert cluster.list(Kind.SERVICES).items == []
 
 
 def test_somebody_elses_number_at_the_end_does_not_hinder() -> None:
@@ -39,7 +40,7 @@ def test_somebody_elses_number_at_the_end_does_not_hinder() -> None:
     cluster.add_service(make_service("wharfinger", "other", ports=[make_port(80, LOWEST)]))
 
     assert probed(cluster) == Pool(LOWEST, 100)
-    assert [service["metadata"]["name"] for service in cluster.services().items] == ["other"]
+    assert [service["metadata"]["name"] for service in cluster.list(Kind.SERVICES).items] == ["other"]
 
 
 def test_a_lost_answer_leaves_nothing_behind() -> None:
@@ -49,7 +50,7 @@ def test_a_lost_answer_leaves_nothing_behind() -> None:
     with pytest.raises(ClusterAway):
         probed(cluster)
 
-    assert cluster.services().items == []
+    assert cluster.list(Kind.SERVICES).items == []
 
 
 def test_another_refusal_is_told_as_it_is() -> None:

@@ -5,10 +5,11 @@ from typing import Any
 from service.admin.survey import Row, survey_rows, table, totals
 from service.domain.errors import PortOwner
 from service.domain.exposure import ExposureRecord
-from service.domain.plan import Ref
+from service.domain.plan import Owner, Ref
 from service.domain.port_map import Claimed
 from service.domain.ports import Pool
 from service.domain.spec import Document
+from service.reconciler.desire import ref_of
 from tests.builders import NUMBER, make_foreign, make_observed, make_record, make_sync
 
 POOL = Pool(30000, 30040)
@@ -31,7 +32,11 @@ def make_claimed(port: int, state: str = "held", name: str = "hello", team: str 
 def surveyed(
     *services: Document, claims: tuple[Claimed, ...] = (), records: tuple[ExposureRecord, ...] = ()
 ) -> list[tuple[int | None, str, str]]:
-    rows = survey_rows(services, claims, records, POOL)
+    owners = {
+        ref_of(record): Owner(record.exposure.id, record.sync.uid, record.sync.create_tokens)
+        for record in records
+    }
+    rows = survey_rows(services, claims, owners, POOL)
     return [(row.number, row.standing, row.note) for row in rows]
 
 
@@ -79,7 +84,7 @@ def test_a_number_outside_of_the_range_is_said_to_be() -> None:
 
 def test_hidden_numbers_are_shown_with_their_use() -> None:
     service = make_stranger("web", 30020, type="LoadBalancer", healthCheckNodePort=30021)
-    rows = survey_rows([service], [], [], POOL)
+    rows = survey_rows([service], [], {}, POOL)
     assert [(row.number, row.use) for row in rows] == [(30020, "port 80/TCP"), (30021, "health check")]
 
 
@@ -106,7 +111,7 @@ def test_the_table_lines_up() -> None:
 def test_the_totals_count_services_numbers_and_what_is_left() -> None:
     services = [make_stranger("web", 30020, 31000), make_stranger("other", 30021)]
     claims = [make_claimed(30000), make_claimed(30020, "foreign", "web", None)]
-    said = "\n".join(totals(survey_rows(services, claims, [], POOL), POOL, claims))
+    said = "\n".join(totals(survey_rows(services, claims, {}, POOL), POOL, claims))
     assert "2 Services with 3 node ports:" in said
     assert "1  foreign:" in said
     assert "2  new:" in said

@@ -21,6 +21,7 @@
     ├── TooLarge · UnsupportedMediaType
     ├── Busy                 a lock or a deadlock: the same request again may pass
     ├── Unavailable          a part that is needed does not answer
+    │   └── LeaseLost        another worker keeps the cluster; seen by the worker only
     └── ClusterError         what a kube-apiserver answered, seen by the worker only
         ├── ClusterAway      no answer, or 5xx/429: the outcome of a write is unknown
         ├── ListTooOld       a watch cannot go on from there: list again
@@ -48,6 +49,7 @@ from service.domain.errors.base import (
     Fault,
     Forbidden,
     Invalid,
+    LeaseLost,
     Malformed,
     NotFound,
     PreconditionFailed,
@@ -100,6 +102,7 @@ __all__ = [
     "Fault",
     "Forbidden",
     "Invalid",
+    "LeaseLost",
     "ListTooOld",
     "Malformed",
     "NameTaken",

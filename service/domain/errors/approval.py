@@ -58,7 +58,11 @@ class CannotResume(Conflict):
     def __init__(self, suspension: str) -> None:
         hints = {
             "expired": "Its lifetime is over. Renew it: POST .../renewals.",
-            "forbidden-port": "A target port leads to a forbidden number. It goes on once that has changed.",
+            "forbidden-port": (
+                "A target port leads to a forbidden number. It goes on by itself once what is approved has "
+                "another target port, or the rule has changed. If the pods have changed, ask the platform to "
+                "resume it."
+            ),
         }
         super().__init__(hints.get(suspension, "It is suspended for another reason."))
         self.suspension = suspension

@@ -99,3 +99,13 @@ class Busy(WharfingerError):
 
 class Unavailable(WharfingerError):
     code = "unavailable"
+
+
+class LeaseLost(Unavailable):
+    """A worker may not act on a cluster any more: nothing has failed, another worker goes on."""
+
+    code = "lease-lost"
+
+    def __init__(self, cluster: str) -> None:
+        super().__init__(f"The lease of cluster {cluster} is not ours any more, or is about to end.")
+        self.cluster = cluster

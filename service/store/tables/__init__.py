@@ -4,7 +4,17 @@ from service.store.tables.base import METADATA
 from service.store.tables.exposures import event, exposure, exposure_sync, review, revision
 from service.store.tables.governance import audit_event, change_freeze, policy
 from service.store.tables.ledger import port_claim, port_history, reservation
-from service.store.tables.places import cluster, cluster_view, namespace, quota, team, team_namespace, token
+from service.store.tables.places import (
+    cluster,
+    cluster_view,
+    lease,
+    namespace,
+    quota,
+    team,
+    team_namespace,
+    token,
+    worker,
+)
 
 __all__ = [
     "METADATA",
@@ -15,6 +25,7 @@ __all__ = [
     "event",
     "exposure",
     "exposure_sync",
+    "lease",
     "namespace",
     "policy",
     "port_claim",
@@ -26,4 +37,5 @@ __all__ = [
     "team",
     "team_namespace",
     "token",
+    "worker",
 ]

@@ -46,6 +46,7 @@ exposure = Table(
     Column("next_deadline_at", Time),
     Column("violations", JSONB),
     Column("judged_at", BigInteger, nullable=False, server_default=text("0::bigint")),
+    Column("forbidden_ports", JSONB),
     CheckConstraint("(intent = 'suspended') = (suspension IS NOT NULL)", name="suspension"),
     ForeignKeyConstraint(["cluster", "namespace"], ["namespace.cluster", "namespace.name"]),
     one_of("intent", "present", "suspended", "absent"),
@@ -60,6 +61,7 @@ exposure = Table(
     Index("exposure_created_at_id_idx", "created_at", "id"),
     Index("exposure_team_created_at_id_idx", "team", "created_at", "id"),
     Index("exposure_team_cluster_idx", "team", "cluster", postgresql_where=text("ended_at IS NULL")),
+    Index("exposure_intent_idx", "id", postgresql_where=text("ended_at IS NULL AND intent <> 'present'")),
     Index("exposure_next_deadline_at_idx", "next_deadline_at", postgresql_where=text("ended_at IS NULL")),
 )
 
@@ -86,6 +88,12 @@ exposure_sync = Table(
     Column("sync_count", BigInteger, nullable=False),
     Column("changed_at", Time),
     Column("ready_changed_at", Time),
+    Column("target_ports", JSONB, nullable=False, server_default="{}"),
+    Index(
+        "exposure_sync_unsettled_idx",
+        "exposure_id",
+        postgresql_where=text("state NOT IN ('none', 'in_sync', 'removed') OR reason IS NOT NULL"),
+    ),
     one_of("state", "none", "applying", "in_sync", "drifted", "failed", "removing", "removed", "unknown"),
 )
 
@@ -124,6 +132,7 @@ revision = Table(
         "live",
         "retired",
     ),
+    Index("revision_approved_idx", "exposure_id", postgresql_where=text("decision = 'approved'")),
     Index("revision_live_key", "exposure_id", unique=True, postgresql_where=text("decision = 'live'")),
     Index("revision_pending_key", "exposure_id", unique=True, postgresql_where=text("decision = 'pending'")),
 )

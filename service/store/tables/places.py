@@ -1,10 +1,12 @@
-"""Teams, clusters and who may ask: the tables of ``store/identities``."""
+"""Teams, clusters and who may ask: the tables of ``store/identities``; and who keeps which cluster."""
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
@@ -12,7 +14,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from service.store.tables.base import METADATA, Name, Time, one_of
 
@@ -25,6 +29,38 @@ cluster = Table(
     Column("last_port", Integer, nullable=False),
     Column("created_at", Time, nullable=False),
     CheckConstraint("1 <= first_port AND first_port <= last_port AND last_port <= 65535", name="range"),
+    Column("in_cluster", Boolean, nullable=False, server_default=text("false")),
+    Column("mode", Text, nullable=False, server_default="sync"),
+    Column("drift", Text, nullable=False, server_default="heal"),
+    Column("owner_id", Text, nullable=False, server_default="wharfinger"),
+    Column("labels", JSONB, nullable=False, server_default="{}"),
+    Column("removal_share", Double, nullable=False, server_default=text("0.2")),
+    Column("brake_released_at", Time),
+    Column("accept_ledger", Boolean, nullable=False, server_default=text("false")),
+    Column("removed_at", Time),
+    CheckConstraint("context IS NULL OR NOT in_cluster", name="access"),
+    one_of("mode", "dry-run", "upsert-only", "sync"),
+    one_of("drift", "heal", "report"),
+    CheckConstraint("owner_id ~ '^[a-z0-9-]{1,63}$'", name="owner_id"),
+    CheckConstraint("0 <= removal_share AND removal_share <= 1", name="removal_share"),
+)
+
+
+worker = Table(
+    "worker",
+    METADATA,
+    Column("token", Text, primary_key=True),
+    Column("seen_at", Time, nullable=False),
+)
+
+
+lease = Table(
+    "lease",
+    METADATA,
+    Column("cluster", Name, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Time, nullable=False),
+    Column("taken_at", Time, nullable=False),
 )
 
 
@@ -36,6 +72,32 @@ cluster_view = Table(
     Column("seen_at", Time),
     Column("problem", Text),
     Column("change_count", BigInteger, nullable=False),
+    Column("frozen", Text),
+    Column("orphans", Integer, nullable=False, server_default=text("0")),
+    Column("strangers", Integer, nullable=False, server_default=text("0")),
+    Column("withheld", Integer, nullable=False, server_default=text("0")),
+)
+
+
+ledger = Table(
+    "ledger",
+    METADATA,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("id", Uuid, nullable=False),
+    CheckConstraint("one", name="one"),
+)
+
+
+orphan = Table(
+    "orphan",
+    METADATA,
+    Column("cluster", Name, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
+    Column("uid", Text, primary_key=True),
+    Column("namespace", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("exposure_id", Uuid, ForeignKey("exposure.id"), nullable=False),
+    Column("first_seen_at", Time, nullable=False),
+    Column("sightings", Integer, nullable=False),
 )
 
 

@@ -1,0 +1,94 @@
+"""Many threads, few commits: what several actions write at about the same time goes in one transaction.
+
+Who comes first commits for all who wait by then; while it does, the next ones gather. So a lone action never
+waits for company, and with many each pays a small part of a transaction: the rows are locked and read
+together. A fault in one is never another's: then each one is written alone.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from service.domain.errors import Unavailable
+from service.store import exposures
+from service.store.database import Session, Transactions
+
+T = TypeVar("T")
+MOST = 64
+"""So many are written in one transaction: it holds their rows until it is over."""
+
+
+class _Entry:
+    """What one thread wants to write, and what came of it."""
+
+    def __init__(self, exposure_id: UUID, write: Callable[[Session], Any]) -> None:
+        self.exposure_id, self.write = exposure_id, write
+        self.is_done = False
+        self.outcome: Any = None
+        self.error: Exception | None = None
+
+    def ends(self, outcome: Any = None, error: Exception | None = None) -> None:
+        self.outcome, self.error, self.is_done = outcome, error, True
+
+
+class Batch:
+    """Gathers the writes of one cluster's actions."""
+
+    def __init__(self, transaction: Transactions) -> None:
+        self._transaction = transaction
+        self._waiting: deque[_Entry] = deque()
+        self._turn = threading.Lock()
+
+    def write(self, exposure_id: UUID, write: Callable[[Session], T]) -> T:
+        """Do something in a transaction that locks one exposure; return what that returned, once committed.
+
+        ``write`` may be called twice: the first time was rolled back then.
+
+        Raises:
+            Busy, Unavailable: the database; and whatever ``write`` raises.
+        """
+        entry = _Entry(exposure_id, write)
+        self._waiting.append(entry)
+        while not entry.is_done:  # once, unless more than MOST were before it
+            with self._turn:
+                if not entry.is_done:
+                    self._commit([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
+        if entry.error is not None:
+            raise entry.error
+        outcome: T = entry.outcome
+        return outcome
+
+    def _commit(self, entries: Sequence[_Entry]) -> None:
+        left = entries if len(entries) == 1 else self._together(entries)
+        for entry in left:
+            self._alone(entry)
+
+    def _together(self, entries: Sequence[_Entry]) -> Sequence[_Entry]:
+        """Write all whose rows are free in one transaction; return those that have to be written alone."""
+        outcomes = {}
+        try:
+            with self._transaction() as session:
+                locked = exposures.lock_ahead(session, [entry.exposure_id for entry in entries])
+                for entry in entries:
+                    if entry.exposure_id in locked:
+                        outcomes[entry] = entry.write(session)
+        except Unavailable as error:
+            for entry in entries:
+                entry.ends(error=error)
+        except Exception:
+            return entries
+        else:
+            for entry, outcome in outcomes.items():
+                entry.ends(outcome)
+        return [entry for entry in entries if not entry.is_done]
+
+    def _alone(self, entry: _Entry) -> None:
+        try:
+            with self._transaction() as session:
+                outcome = entry.write(session)
+        except Exception as error:
+            entry.ends(error=error)
+        else:
+            entry.ends(outcome)

@@ -1,0 +1,68 @@
+"""When everybody else's node ports are brought into the ledger: at each sweep, and when one has changed."""
+
+import logging
+from collections.abc import Iterable, Mapping, Set
+
+from service.cluster.gateway import Gateway
+from service.domain.errors import Busy, ClusterError, Unavailable
+from service.domain.exposure import ExposureRecord
+from service.domain.plan import Owner, Ref
+from service.reconciler.cache import Look
+from service.reconciler.edge import Edge
+from service.reconciler.foreign import ForeignPorts, strangers
+from service.store import wishes
+
+log = logging.getLogger(__name__)
+
+
+class Strangers:
+    """One cluster's. ``conflicts``: bound node port of ours → the stranger that has it."""
+
+    def __init__(self, cluster: str, gateway: Gateway, edge: Edge) -> None:
+        self._cluster, self._edge = cluster, edge
+        self._ports = ForeignPorts(cluster, gateway, edge)
+        self._is_behind = True
+        self.conflicts: Mapping[int, Ref] = {}
+
+    def are_among(self, refs: Iterable[Ref], look: Look, records: Mapping[Ref, ExposureRecord]) -> bool:
+        """Return whether one of these keys is or was somebody else's, or the ledger is behind anyway."""
+        return self._is_behind or any(_is_strange(ref, look, records.get(ref)) for ref in refs)
+
+    def bring_in(self, look: Look) -> Set[Ref]:
+        """Make the ledger's foreign claims be what the cluster has; return who lost a port to whom.
+
+        Args:
+            look: at all Services.
+
+        Raises:
+            Unavailable: without a database there is nothing to go on with.
+        """
+        with self._edge.transaction() as session:
+            known = wishes.owners(session, self._cluster)
+        owners = strangers(look.services, known)
+        facts = {"cluster": self._cluster}
+        self._is_behind = True
+        try:
+            brought = self._ports.bring_in(owners)
+        except Unavailable:
+            raise
+        except (Busy, ClusterError) as error:
+            log.warning("foreign Services could not be brought in", extra=facts | {"answer": str(error)})
+            return frozenset()
+        except Exception:
+            log.exception("foreign Services could not be brought in", extra=facts)
+            return frozenset()
+        self._is_behind = not brought.is_complete
+        self.conflicts = {port: owners[port].ref for port in brought.conflicts}
+        return brought.losers | set(brought.conflicts.values())
+
+
+def _is_strange(ref: Ref, look: Look, record: ExposureRecord | None) -> bool:
+    """Return whether a key has, or may have had, a Service that is not ours."""
+    service = look.services.get(ref)
+    if record is None:
+        return True
+    if service is None:
+        return False
+    sync = record.sync
+    return not Owner(record.exposure.id, sync.uid, sync.create_tokens).owns(service)
