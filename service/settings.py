@@ -24,6 +24,7 @@ class Settings:
     poll_seconds: float
     cooling_hours: float
     log_format: str
+    namespace: str
     signing_key: str | None = field(repr=False)
 
 
@@ -45,6 +46,7 @@ def read_settings() -> Settings:
             poll_seconds=env.float("POLL_SECONDS", 1.0, validate=validate.Range(0.05, 60)),
             cooling_hours=env.float("COOLING_HOURS", 24.0, validate=validate.Range(0, 24 * 90)),
             log_format=env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"])),
+            namespace=env.str("NAMESPACE", "wharfinger"),
             signing_key=env.str("SIGNING_KEY", None),
         )
 

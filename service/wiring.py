@@ -87,7 +87,7 @@ def run_worker(settings: Settings) -> int:
     from service.reconciler.loop import Worker
 
     configure_logs(settings.log_format, "worker")
-    engine = engine_of(settings, pool_size=8)
+    engine = engine_of(settings, pool_size=16)
     if problem := schema_state(engine):
         raise SystemExit(f"The worker cannot start: {problem}")
     judge = build_judge()
@@ -98,6 +98,7 @@ def run_worker(settings: Settings) -> int:
         os.urandom,
         timedelta(hours=settings.cooling_hours),
         judge,
+        settings.namespace,
     )
     clock = loop.Clock(loop.Edge(edge.transaction, now, judge), settings.poll_seconds)
     listener = Listener(engine)

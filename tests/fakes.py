@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from service.cluster.gateway import Change, ChangeKind, Kind, Listing
 from service.domain.errors import (
     ClusterAway,
+    ObjectChanged,
     ObjectExists,
     ObjectMissing,
     WriteForbidden,
@@ -47,7 +48,8 @@ class FakeCluster:
         self._slices: dict[Key, Document] = {}  # by the Service's key, without ports
         self._named_ports: dict[Key, int] = {}
         self._nodes: dict[str, Document] = {}
-        self._namespaces: dict[str, bool] = {}
+        self._config_maps: dict[Key, Document] = {}
+        self._namespaces: dict[str, bool] = {"wharfinger": True}
         self._refusals: dict[str, deque[Exception]] = {}
         self._lost: dict[str, int] = {}
         self._hooks: dict[str, deque[Callable[[], object]]] = {}
@@ -83,6 +85,29 @@ class FakeCluster:
         with self._lock:
             self._enter("replace", metadata["namespace"], metadata["name"])
             return self._leave("replace", self._put(service, "wharfinger"))
+
+    def config_map(self, namespace: str, name: str) -> Document | None:
+        self._enter("config_map", namespace, name)
+        return deepcopy(self._config_maps.get((namespace, name)))
+
+    def put_config_map(self, config_map: Document) -> Document:
+        metadata = config_map["metadata"]
+        key = metadata["namespace"], metadata["name"]
+        with self._lock:
+            self._enter("put_config_map", *key)
+            known = self._config_maps.get(key)
+            if "resourceVersion" not in metadata and known is not None:
+                raise ObjectExists(f'configmaps "{key[1]}" already exists')
+            if "resourceVersion" in metadata and known is None:
+                raise ObjectMissing(f'configmaps "{key[1]}" not found')
+            if known is not None and known["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
+                raise ObjectChanged(f'configmaps "{key[1]}": the object has been modified')
+            if key[0] not in self._namespaces:
+                raise ObjectMissing(f'namespaces "{key[0]}" not found')
+            stored = deepcopy(config_map)
+            stored["metadata"]["resourceVersion"] = self._next_version()
+            self._config_maps[key] = stored
+            return self._leave("put_config_map", stored)
 
     def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
         with self._lock:

@@ -177,10 +177,12 @@ RESTORE = f"""
 
 
 def empty(owner: Engine) -> None:
-    """Take every row out but the policy that ships for development.
+    """Take every row out but the policy that ships for development, and who this ledger is.
 
     TRUNCATE makes new files for each table: 40 ms instead of one.
     """
-    tables = [table.name for table in reversed(METADATA.sorted_tables) if table.name != "policy"]
+    tables = [
+        table.name for table in reversed(METADATA.sorted_tables) if table.name not in ("policy", "ledger")
+    ]
     with owner.begin() as connection:
         connection.exec_driver_sql("; ".join([*(f"DELETE FROM {name}" for name in tables), RESTORE]))

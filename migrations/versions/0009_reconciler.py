@@ -7,7 +7,7 @@ is as it should be. A ledger has an id, by which the mark in a cluster tells who
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -21,7 +21,8 @@ MADE = (
     "WHERE state NOT IN ('none', 'in_sync', 'removed') OR reason IS NOT NULL",
     """
     ALTER TABLE exposure_sync
-        ADD COLUMN target_ports JSONB NOT NULL DEFAULT '{}'
+        ADD COLUMN target_ports JSONB NOT NULL DEFAULT '{}',
+        ADD COLUMN late_tokens TEXT[] NOT NULL DEFAULT '{}'
     """,
     """
     ALTER TABLE exposure
@@ -72,7 +73,7 @@ BACK = (
         DROP COLUMN frozen
     """,
     "ALTER TABLE exposure DROP COLUMN forbidden_ports",
-    "ALTER TABLE exposure_sync DROP COLUMN target_ports",
+    "ALTER TABLE exposure_sync DROP COLUMN late_tokens, DROP COLUMN target_ports",
     "DROP INDEX exposure_sync_unsettled_idx",
     "DROP INDEX exposure_intent_idx",
     "DROP INDEX revision_approved_idx",

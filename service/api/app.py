@@ -8,6 +8,7 @@ from flask import Flask, Response, g, request
 from flask_smorest import Api  # type: ignore[import-untyped]
 
 from service.api import (
+    adoptions,
     changes,
     docs,
     evidence,
@@ -47,6 +48,7 @@ RESOURCES = (
     node_port_map,
     reservations,
     freezes,
+    adoptions,
     teams,
 )
 """In the order of the OpenAPI document."""

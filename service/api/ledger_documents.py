@@ -1,9 +1,12 @@
 """From the ledger's values to the documents that schemas write out."""
 
+from dataclasses import asdict
+
 from service.domain.claim import PortClaim
 from service.domain.port_map import PortMap, selected
 from service.domain.quota import QuotaStatus, Usage
 from service.domain.spec import Document
+from service.workflow.adopt import Shown
 from service.workflow.read import PortStatus
 
 
@@ -42,6 +45,30 @@ def port_map_document(whole: PortMap, state: str | None, team: str | None) -> Do
         "bands": whole.bands,
         "runs": list(selected(whole.runs, state, team)),
         "outside": whole.outside,
+    }
+
+
+def adoption_document(shown: Shown) -> Document:
+    """Return a request to adopt a Service, and what comes next."""
+    adoption = shown.adoption
+    metadata = adoption.metadata
+    return {
+        "id": adoption.id,
+        "cluster": metadata.cluster,
+        "namespace": metadata.namespace,
+        "name": metadata.name,
+        "team": metadata.team,
+        "lifetime": adoption.lifetime,
+        "justification": adoption.justification,
+        "requested_by": adoption.requested_by,
+        "state": adoption.state.value,
+        "message": shown.message,
+        "faults": list(map(asdict, adoption.faults)),
+        "uid": adoption.uid,
+        "service": adoption.service,
+        "exposure_id": adoption.exposure_id,
+        "created_at": adoption.created_at,
+        "updated_at": adoption.updated_at,
     }
 
 

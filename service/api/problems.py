@@ -58,6 +58,8 @@ TITLES: Mapping[str, str] = {
     "pool-exhausted": "No node port is left",
     "already-decided": "It is decided already",
     "ended": "The exposure has ended",
+    "adoption-open": "The Service's adoption was asked for already",
+    "not-adopted": "The Service is not adopted yet",
     "environment-taken": "The namespace has another environment",
     "precondition-failed": "It has changed since you read it",
     "stale": "It has changed since you read it",

@@ -22,7 +22,7 @@ from service.api.fields import (
 )
 from service.domain.manifest import PREFIX
 from service.domain.port_map import STATES
-from service.domain.rules import spec_faults
+from service.domain.rules import MOST_LABELS, MOST_PORTS, MOST_RANGES, spec_faults
 
 _DNS_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _SERVICE_NAME = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -92,7 +92,7 @@ class PortSchema(Closed):
 
 class LoadBalancerSchema(Closed):
     class_ = Text(data_key="class", attribute="class", load_default=None, validate=QUALIFIED)
-    source_ranges = Items(Cidr(), load_default=list, validate=validate.Length(max=64))
+    source_ranges = Items(Cidr(), load_default=list, validate=validate.Length(max=MOST_RANGES))
     allocate_node_ports = Switch(load_default=False)
     annotations = Pairs(
         keys=Text(validate=[QUALIFIED, _not_ours]),
@@ -109,10 +109,12 @@ class SpecSchema(Closed):
         values=Text(validate=LABEL_VALUE),
         required=True,
         least=1,
-        most=32,
+        most=MOST_LABELS,
     )
     ports = Items(
-        Nested(PortSchema()), required=True, validate=validate.Length(1, 32, error="There are 1-32 ports.")
+        Nested(PortSchema()),
+        required=True,
+        validate=validate.Length(1, MOST_PORTS, error=f"There are 1-{MOST_PORTS} ports."),
     )
     lifetime = Duration(
         load_default=None,
@@ -144,6 +146,17 @@ class MetadataRequestSchema(Closed):
 class ExposureRequestSchema(Closed):
     metadata = Nested(MetadataRequestSchema(), required=True)
     spec = Nested(SpecSchema(), required=True)
+
+
+class AdoptionRequestSchema(Closed):
+    namespace = Text(required=True, validate=DNS_LABEL)
+    name = Text(required=True, validate=SERVICE_NAME)
+    team = Text(required=True, validate=validate.Length(1, 63))
+    lifetime = Duration(
+        load_default=None,
+        metadata={"description": "How long it is needed, from the adoption on; as in an exposure's spec."},
+    )
+    justification = Text(required=True, validate=[validate.Length(1, 2000), _not_blank])
 
 
 class ExposurePatchSchema(Closed):

@@ -1,4 +1,4 @@
-"""What the reconciler needs of a cluster, as a protocol: three fenced writes, lists, watches, a read.
+"""What the reconciler needs of a cluster, as a protocol: fenced writes, lists, watches, direct reads.
 
 Everything is raw JSON (dicts) in and out, no models. Each write is fenced by the apiserver itself (design.md
 §7): a create is a POST and never an upsert, a change is a PUT with uid and resourceVersion, a delete carries
@@ -105,6 +105,18 @@ class Gateway(Protocol):
             ObjectChanged: it changed or went meanwhile (409).
             PortAllocated, ObjectMissing, WriteForbidden, WriteRefused: as for ``create``.
             ValueError: it carries no uid or no resourceVersion; nothing was sent.
+        """
+
+    def config_map(self, namespace: str, name: str) -> Document | None:
+        """Return a ConfigMap by a direct read, None when it is not there."""
+
+    def put_config_map(self, config_map: Document) -> Document:
+        """Create a ConfigMap that carries no resourceVersion, else replace what has that version; return it.
+
+        Raises:
+            ObjectExists, ObjectChanged: somebody else was faster (409).
+            ObjectMissing: the namespace is not there (404), or the ConfigMap any more.
+            WriteForbidden, WriteRefused: as for ``create``.
         """
 
     def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> None:

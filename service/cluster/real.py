@@ -40,6 +40,8 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _SERVICES = "/api/v1/namespaces/{namespace}/services"
 _SERVICE = "/api/v1/namespaces/{namespace}/services/{name}"
+_CONFIG_MAPS = "/api/v1/namespaces/{namespace}/configmaps"
+_CONFIG_MAP = "/api/v1/namespaces/{namespace}/configmaps/{name}"
 PAGE_SIZE = 500
 """Objects in one answer of a list: each has a call's time for itself, and memory holds one at a time."""
 
@@ -115,6 +117,20 @@ class KubernetesGateway:
             raise ValueError("a Service without uid and resourceVersion: the PUT would not be fenced")
         where = {"namespace": metadata["namespace"], "name": metadata["name"]}
         return self._call("PUT", _SERVICE, ("Service",), service, **where)
+
+    def config_map(self, namespace: str, name: str) -> Document | None:
+        try:
+            return self._call("GET", _CONFIG_MAP, ("ConfigMap",), namespace=namespace, name=name)
+        except ObjectMissing:
+            return None
+
+    def put_config_map(self, config_map: Document) -> Document:
+        metadata = config_map["metadata"]
+        namespace = metadata["namespace"]
+        if "resourceVersion" not in metadata:
+            return self._call("POST", _CONFIG_MAPS, ("ConfigMap",), config_map, namespace=namespace)
+        where = {"namespace": namespace, "name": metadata["name"]}
+        return self._call("PUT", _CONFIG_MAP, ("ConfigMap",), config_map, **where)
 
     def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
         options = {

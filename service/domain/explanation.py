@@ -8,6 +8,7 @@ from datetime import datetime
 
 from service.domain.exposure import Decision, ExposureRecord, Opinion, Revision
 from service.domain.lifetime import end_of, held_back
+from service.domain.plan import NOT_ADOPTED
 from service.domain.review import missing, seats_of
 from service.domain.seat import Seat
 from service.domain.spec import Document
@@ -111,6 +112,8 @@ def _start(record: ExposureRecord, revision: Revision, now: datetime) -> Documen
 def _cluster(record: ExposureRecord, revision: Revision) -> Document:
     sync = record.sync
     done = sync.revision == revision.number and sync.state == "in_sync"
+    if sync.adopts_uid is not None and not sync.message:
+        return _gate("cluster", WAITING, NOT_ADOPTED)
     reason = sync.message or (
         f"The cluster has revision {sync.revision}." if done else f"It is {sync.state}."
     )

@@ -113,6 +113,11 @@ class Allocation:
         extra = {self.health_check.number} if self.health_check else set()
         return frozenset(port.number for port in self.ports) | extra
 
+    def asked(self) -> frozenset[int]:
+        """Return the numbers that somebody asked for: these are content."""
+        given = (*self.ports, *((self.health_check,) if self.health_check else ()))
+        return frozenset(port.number for port in given if port.origin is PortOrigin.ASKED)
+
     def document(self) -> Document:
         """Return the stored shape."""
         return {
@@ -175,9 +180,11 @@ class Revision:
 class Sync:
     """What the worker alone knows of an exposure.
 
+    ``adopts_uid``: the very Service of somebody else that it is to take over; None once that is done.
     ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
     ``reason`` are about: ``revision N`` or ``removal``. ``target_ports``: each named target port's numbers,
-    as ready pods give them.
+    as ready pods give them. ``late_tokens``: of creates that nobody waits for any more, and that may arrive
+    all the same.
     """
 
     state: SyncState = SyncState.NONE
@@ -198,7 +205,9 @@ class Sync:
     sync_count: int = 0
     changed_at: datetime | None = None
     ready_changed_at: datetime | None = None
+    adopts_uid: str | None = None
     target_ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    late_tokens: tuple[str, ...] = ()
 
 
 class Opinion(StrEnum):

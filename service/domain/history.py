@@ -26,6 +26,8 @@ class Ending(StrEnum):
     """A foreign Service that had it went, or gave it to another one."""
     ABANDONED = "abandoned"
     """Its cluster was taken out of the ledger; whatever had it there was left alone."""
+    ADOPTED = "adopted"
+    """The foreign Service that had it is to be an exposure's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

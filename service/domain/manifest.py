@@ -177,6 +177,17 @@ def with_mark(manifest: Document, mark: Mark) -> Document:
     return manifest | {"metadata": metadata | {"labels": labels, "annotations": annotations}}
 
 
+def without_mark(service: Document) -> Document:
+    """Return a Service without the owner mark."""
+    result = deepcopy(service)
+    for field in ("labels", "annotations"):
+        kept = result["metadata"].get(field) or {}
+        result["metadata"][field] = {
+            name: value for name, value in kept.items() if name != MANAGED_BY and name.split("/")[0] != PREFIX
+        }
+    return result
+
+
 def merged(current: Document, wanted: Document, previous: Document | None) -> Document:
     """Return the cluster's object with the fields that we own set to what was approved.
 

@@ -20,6 +20,18 @@ FOREIGN_OWNER = "ForeignOwner"
 NODE_PORT_TAKEN, POOL_EXHAUSTED = "NodePortTaken", "PoolExhausted"
 """The reasons of what lacks a node port: one of its own that somebody else has, or any at all."""
 
+ADOPTION_CHANGED = "AdoptionChanged"
+"""The reason of a failure: the Service that was to be adopted is gone, another one, or not as it was."""
+
+LACKING = (NODE_PORT_TAKEN, POOL_EXHAUSTED, ADOPTION_CHANGED)
+"""The reasons of what the ledger holds no number for any more."""
+
+NOT_ADOPTED = (
+    "The Service that is there is somebody else's. Once this is approved it gets the owner mark, and nothing "
+    "else of it changes."
+)
+"""What is said of an exposure while the Service that it is to adopt is not its own."""
+
 TERMINATING = "Terminating"
 """The reason of a failure: somebody's finalizers keep a Service that is being deleted."""
 
@@ -37,7 +49,10 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """By what an exposure knows its Service: the uid that was recorded, the tokens of creates still open."""
+    """By what an exposure knows its Service: the uid that was recorded, the tokens of creates of its own.
+
+    Among these are late ones: a create that nobody waits for any more is ours all the same when it arrives.
+    """
 
     exposure_id: UUID
     uid: str | None
@@ -63,7 +78,8 @@ class Desired:
 
     ``manifest`` is complete but for the mark; None: nothing is to be there, for ever, or for now when it
     ``is_suspended``. ``next_attempt_at`` and ``failure`` (its reason) hold for ``tried_aim`` alone: a new aim
-    never waits for the failures of an old one.
+    never waits for the failures of an old one. ``adopts_uid``: it is the Service of somebody else with this
+    uid that is to be ours, and never one that we make.
     """
 
     exposure_id: UUID
@@ -75,12 +91,14 @@ class Desired:
     is_live: bool
     uid: str | None
     create_tokens: tuple[str, ...]
+    late_tokens: tuple[str, ...] = ()
     tried_aim: str | None
     next_attempt_at: datetime | None
     failure: str | None = None
     asked_ports: frozenset[int] = frozenset()
     is_suspended: bool = False
     request_id: str = ""
+    adopts_uid: str | None = None
 
     @property
     def aim(self) -> str:
@@ -108,8 +126,15 @@ class Desired:
         )
 
     def owns(self, observed: "Observed") -> bool:
-        """Return whether a Service is ours."""
-        return Owner(self.exposure_id, self.uid, self.create_tokens).owns(observed)
+        """Return whether a Service is ours; what is to be adopted is so once our mark is seen on it."""
+        if self.adopts_uid is not None:
+            return self.has_marked(observed)
+        return Owner(self.exposure_id, self.uid, self.create_tokens + self.late_tokens).owns(observed)
+
+    def has_marked(self, observed: "Observed") -> bool:
+        """Return whether the Service that is to be adopted has our mark: a write whose answer was lost."""
+        has_token = Owner(self.exposure_id, None, self.create_tokens).owns(observed)
+        return observed.uid == self.adopts_uid and has_token
 
     def marked(self, create_token: str) -> Mark:
         """Return the mark that this revision's Service carries."""
@@ -159,6 +184,14 @@ class Replace(Action):
     """PUT our fields: ``revised`` or ``drift``."""
 
 
+class Adopt(Action):
+    """PUT our mark on a Service of somebody else, if it is what was approved: ``adopted``."""
+
+
+class HandBack(Action):
+    """PUT it without our mark, which was set and never confirmed: ``withdrawn`` or ``suspended``."""
+
+
 class Delete(Action):
     """Delete it: ``withdrawn`` or ``suspended``."""
 
@@ -193,6 +226,8 @@ def plan(desired: Mapping[Ref, Desired], observed: Mapping[Ref, Observed], now: 
 
 
 def _plan_one(ref: Ref, want: Desired, have: Observed | None) -> Action | None:
+    if want.adopts_uid is not None:
+        return _plan_adoption(ref, want, have)
     mine = have if have is not None and want.owns(have) else None
     if want.manifest is None:
         if mine is None:
@@ -207,6 +242,18 @@ def _plan_one(ref: Ref, want: Desired, have: Observed | None) -> Action | None:
     if mine.terminating and (action is None or action.reason != "drift"):  # it serves until it is gone
         return _linger(ref, want)
     return action
+
+
+def _plan_adoption(ref: Ref, want: Desired, have: Observed | None) -> Action | None:
+    """Plan what stays somebody else's until our mark is confirmed: it is never made and never deleted."""
+    is_marked = have is not None and want.has_marked(have)
+    if want.manifest is None:
+        if is_marked:
+            return HandBack(ref, "suspended" if want.is_suspended else "withdrawn")
+        return None if want.is_down() else Settle(ref, "gone")
+    if have is None or not is_marked:
+        return Adopt(ref, "adopted")
+    return _compare(ref, want, have)
 
 
 def _linger(ref: Ref, want: Desired) -> Action | None:

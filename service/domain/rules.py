@@ -14,6 +14,9 @@ from service.domain.spec import ExposureType
 UNKNOWN = object()
 """Stands for a field that could not be read; None stands for one that was left out."""
 
+MOST_PORTS, MOST_LABELS, MOST_RANGES = 32, 32, 64
+"""So many ports, labels of a selector and source ranges a specification has at most."""
+
 OUTSIDE_TYPES = (ExposureType.NODE_PORT, ExposureType.LOAD_BALANCER)
 
 

@@ -10,7 +10,7 @@ from shlex import quote
 from service.domain.claim import ClaimState
 from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, NodePort, Revision, SyncState
 from service.domain.lifetime import end_of, held_back
-from service.domain.plan import FOREIGN_OWNER, NODE_PORT_TAKEN, POOL_EXHAUSTED
+from service.domain.plan import ADOPTION_CHANGED, FOREIGN_OWNER, LACKING, NODE_PORT_TAKEN, NOT_ADOPTED
 from service.domain.review import ANYBODY, missing, seats_of
 from service.domain.spec import Document, ExposureType
 
@@ -89,7 +89,7 @@ def state_word(record: ExposureRecord, now: datetime) -> str:
     pending, approved, live = (
         record.newest(decision) for decision in (Decision.PENDING, Decision.APPROVED, Decision.LIVE)
     )
-    needs_requester = sync.reason == NODE_PORT_TAKEN and not sync.retryable
+    needs_requester = sync.reason in (NODE_PORT_TAKEN, ADOPTION_CHANGED) and not sync.retryable
     state = _effective_state(record, now)
     degraded = state in (SyncState.FAILED, SyncState.DRIFTED, SyncState.UNKNOWN)
     words = {
@@ -124,7 +124,7 @@ def passing(record: ExposureRecord, now: datetime) -> int:
 
 def _effective_state(record: ExposureRecord, now: datetime) -> SyncState:
     """Return the sync state; unknown while nobody can tell, whatever was done before."""
-    away = record.view.problem is not None or _is_unwatched(record, now)
+    away = record.view.problem or record.view.frozen or _is_unwatched(record, now)
     return SyncState.UNKNOWN if away and record.exposure.ended_at is None else record.sync.state
 
 
@@ -203,7 +203,7 @@ def _allocated(record: ExposureRecord) -> Document:
     if missing:
         since = record.exposure.ended_at or max((c.changed_at for c in claims), default=revision.created_at)
         reason, message = "Released", f"Node ports {', '.join(map(str, missing))} are not held (any more)."
-        if record.sync.reason in (NODE_PORT_TAKEN, POOL_EXHAUSTED):
+        if record.sync.reason in LACKING:
             reason, message = record.sync.reason, record.sync.message or message
         return _condition("Allocated", False, reason, message, since, revision.number)
     listed = ", ".join(f"{port} {state}" for port, state in sorted(claimed.items()))
@@ -236,6 +236,8 @@ def _applied(record: ExposureRecord, now: datetime) -> Document:
 
 
 def _not_yet(record: ExposureRecord) -> str:
+    if record.sync.adopts_uid is not None:
+        return NOT_ADOPTED
     nobody = record.view.seen_at is None
     return "No worker has looked at this cluster yet." if nobody else "Nothing was sent to the cluster yet."
 
@@ -243,6 +245,8 @@ def _not_yet(record: ExposureRecord) -> str:
 def _away(record: ExposureRecord) -> tuple[str, str]:
     """Return reason and message for what nobody can tell at present."""
     seen, problem = record.view.seen_at, record.view.problem
+    if record.view.frozen is not None:
+        return "LedgerBehindCluster", record.view.frozen
     since = f"since {seen:%Y-%m-%dT%H:%M:%SZ}" if seen else None
     if problem is None:
         message = f"No worker has looked at the cluster {since or 'yet'}: does one run?"

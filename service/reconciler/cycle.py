@@ -8,28 +8,35 @@ for a port that is known to be taken. The look itself writes nothing into the cl
 
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
+from uuid import UUID
 
 from service.cluster.gateway import Gateway
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
 from service.domain.plan import Action, Desired, Observed, Ref, plan
+from service.reconciler.adoption import adopt_waiting
 from service.reconciler.batch import Batch
+from service.reconciler.breaker import Breaker
 from service.reconciler.cache import ClusterCache, Look
 from service.reconciler.crew import Crew
 from service.reconciler.desire import desired_of
 from service.reconciler.edge import Edge
 from service.reconciler.execute import Executor
 from service.reconciler.leases import Lease
+from service.reconciler.ledger_guard import LedgerGuard
 from service.reconciler.lost import lacking, recover, thieves_of
+from service.reconciler.orphans import Orphans
 from service.reconciler.readiness import Readiness, Seen
 from service.reconciler.strangers import Strangers
 from service.reconciler.sweep import differing
 from service.reconciler.view import View
 from service.store import wishes
+from service.store.identities import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +53,7 @@ class Task:
     ref: Ref
     record: ExposureRecord
     want: Desired | None
+    have: Observed | None
     thieves: Mapping[int, Ref]
     actions: tuple[Action, ...]
     seen: Seen | None
@@ -62,14 +70,17 @@ class Task:
 class Cycle:
     """One cluster."""
 
-    def __init__(self, lease: Lease, gateway: Gateway, cache: ClusterCache, edge: Edge, crew: Crew) -> None:
-        self._lease, self._cluster = lease, lease.cluster
-        self._cache, self._edge, self._crew = cache, edge, crew
+    def __init__(self, cluster: Cluster, lease: Lease, gateway: Gateway, edge: Edge, crew: Crew) -> None:
+        self._cluster, self._lease, self._edge, self._crew = cluster.name, lease, edge, crew
+        self.cache = ClusterCache(cluster.name)
+        self._breaker = Breaker(gateway, edge)
         batch = Batch(edge.transaction)
-        self._executor = Executor(gateway, edge, batch, cache.wrote)
+        self._executor = Executor(self._breaker, edge, batch, self.cache.wrote)
         self._readiness = Readiness(edge, batch)
-        self._strangers = Strangers(self._cluster, gateway, edge)
-        self._view = View(self._cluster, edge)
+        self._guard = LedgerGuard(cluster, self._breaker, edge)
+        self._strangers = Strangers(cluster.name, self._breaker, edge)
+        self._orphans = Orphans(cluster, self._breaker, edge)
+        self._view = View(cluster.name, edge)
         self._backlog: dict[Ref, None] = {}
         self._again: deque[Ref] = deque()
         self._sweep_at = edge.monotonic()
@@ -86,23 +97,26 @@ class Cycle:
             Busy, Unavailable: the database; the next look begins anew.
         """
         try:
-            look = self._cache.look(())
+            look = self.cache.look(())
+            if look is None:
+                return 0  # not everything was listed yet: the lists wake us
+            self._view.saw(look.node_addresses)
+            if not self._guard.may_write():
+                return 0
         except ClusterError as error:
             log.warning("cluster cannot be read", extra={"cluster": self._cluster, "answer": str(error)})
             self._view.is_unreadable(str(error))
             return 0
-        if look is None:
-            return 0  # not everything was listed yet: the lists wake us
-        self._view.saw(look.node_addresses)
+        adopt_waiting(self._cluster, self._breaker, self._edge)
         self._gather()
         begun = 0
-        while refs := self._next_lot():
+        while not self._breaker.is_open() and (refs := self._next_lot()):
             begun += self._settle(refs)
         return begun
 
     def _gather(self) -> None:
         """Put every key on the list for which there is news or something due."""
-        news = self._cache.take_news()
+        news = self.cache.take_news()
         self._backlog |= dict.fromkeys(sorted(news.refs))
         if news.everything or self._edge.monotonic() >= self._sweep_at:
             self._sweep()
@@ -112,12 +126,17 @@ class Cycle:
     def _sweep(self) -> None:
         """Compare everything. Whatever goes wrong before its end, the next look sweeps again."""
         self._sweep_at = self._edge.monotonic()
-        look = self._cache.look()
+        look = self.cache.look()
         assert look is not None
         with self._edge.transaction() as session:
             settled, others = wishes.sweep(session, self._cluster)
+            owners = wishes.owners(session, self._cluster)
         self._backlog |= dict.fromkeys([*others, *sorted(differing(settled, look, self._edge.now()))])
-        self._backlog |= dict.fromkeys(self._strangers.bring_in(look))
+        self._backlog |= dict.fromkeys(self._strangers.bring_in(look, owners))
+        orphans = self._orphans.look(look, owners)
+        if orphans and self._run_ahead([orphan.exposure_id for orphan in orphans]):
+            for orphan in orphans:
+                self._orphans.remove(orphan)
         self._sweep_at = self._edge.monotonic() + SWEEP_SECONDS
 
     def _next_lot(self) -> Sequence[Ref]:
@@ -132,41 +151,56 @@ class Cycle:
 
     def _settle(self, refs: Sequence[Ref]) -> int:
         """Look at some keys and hand out what they need; return for how many something is to be done."""
-        look = self._cache.look(refs)
+        look = self.cache.look(refs)
         assert look is not None
         records = self._read(refs)
-        if self._strangers.are_among(refs, look, records):
-            everything = self._cache.look()
-            assert everything is not None
-            if losers := self._strangers.bring_in(everything):
-                self._backlog |= dict.fromkeys(losers - set(refs))
-                records = self._read(refs)
-        return sum(self._hand_out(ref, records[ref], look) for ref in refs if ref in records)
+        if self._strangers.are_among(refs, look, records) and (losers := self._bring_in_strangers()):
+            self._backlog |= dict.fromkeys(losers - set(refs))
+            records = self._read(refs)
+        awake = [ref for ref in refs if ref in records and ref not in look.resting]
+        tasks = [self._task(ref, records[ref], look) for ref in awake]
+        acting = [task for task in tasks if task.actions]
+        if acting and not self._run_ahead([task.record.exposure.id for task in acting]):
+            return 0
+        for task in tasks:
+            if not task.is_empty():
+                self._crew.put(task.ref, partial(self._do, task))
+        return sum(task.needs_ports() or bool(task.actions) for task in tasks)
+
+    def _bring_in_strangers(self) -> Set[Ref]:
+        look = self.cache.look()
+        assert look is not None
+        with self._edge.transaction() as session:
+            owners = wishes.owners(session, self._cluster)
+        return self._strangers.bring_in(look, owners)
+
+    def _run_ahead(self, exposures: Collection[UUID]) -> bool:
+        """Let the cluster know how far the ledger has come; return whether anything may be done."""
+        try:
+            return self._guard.run_ahead(exposures)
+        except ClusterError as error:
+            log.warning("mark cannot be written", extra={"cluster": self._cluster, "answer": str(error)})
+            return False
 
     def _read(self, refs: Sequence[Ref]) -> Records:
         with self._edge.transaction() as session:
             return wishes.of_refs(session, self._cluster, refs)
 
-    def _hand_out(self, ref: Ref, record: ExposureRecord, look: Look) -> bool:
-        """Let the crew do what a key needs; return whether that is more than to note its endpoints."""
-        if ref in look.resting:
-            return False  # it is news again once the cache has come as far as our write
+    def _task(self, ref: Ref, record: ExposureRecord, look: Look) -> Task:
+        """Return what a key needs."""
         now, service = self._edge.now(), look.services.get(ref)
         want = _wish(record, now)
-        task = Task(
+        return Task(
             ref,
             record,
             want,
+            service,
             thieves_of(record, want, service, self._strangers.conflicts, now),
             tuple(plan({ref: want}, look.services, now)) if want and _may_act(record, want) else (),
             self._readiness.of(record, service, look.slices.get(ref, ())),
         )
-        if task.is_empty():
-            return False
-        self._crew.put(ref, lambda: self._do(task, service))
-        return task.needs_ports() or bool(task.actions)
 
-    def _do(self, task: Task, have: Observed | None) -> None:
+    def _do(self, task: Task) -> None:
         """Do what one key needs. A fault in it is never another's."""
         facts = {"exposure_id": str(task.record.exposure.id)}
         try:
@@ -176,7 +210,7 @@ class Cycle:
             for action in task.actions:
                 assert task.want is not None
                 self._lease.check()
-                self._executor.execute(action, task.want, have)
+                self._executor.execute(action, task.want, task.have)
             if task.seen is not None:
                 self._readiness.record(task.record, task.seen)
         except (Busy, Unavailable) as error:

@@ -2,16 +2,22 @@
 
 from datetime import datetime
 
-from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, Revision
+from service.domain.exposure import Decision, ExposureRecord, Intent, Revision
 from service.domain.lifetime import held_back, is_unreviewed, reviewed_until
 from service.domain.manifest import with_ports
-from service.domain.plan import Desired, Ref
+from service.domain.plan import Desired, Owner, Ref
 
 
 def ref_of(record: ExposureRecord) -> Ref:
     """Return the key of an exposure's Service."""
     metadata = record.exposure.metadata
     return Ref(metadata.namespace, metadata.name)
+
+
+def owner_of(record: ExposureRecord) -> Owner:
+    """Return by what an exposure knows its Service."""
+    sync = record.sync
+    return Owner(record.exposure.id, sync.uid, sync.create_tokens + sync.late_tokens)
 
 
 def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
@@ -42,11 +48,13 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
         is_live=revision.decision is Decision.LIVE,
         uid=sync.uid,
         create_tokens=sync.create_tokens,
+        late_tokens=sync.late_tokens,
         tried_aim=sync.aim,
         next_attempt_at=sync.next_attempt_at,
         failure=sync.reason,
-        asked_ports=frozenset(p.number for p in revision.allocation.ports if p.origin is PortOrigin.ASKED),
+        asked_ports=revision.allocation.asked(),
         request_id=revision.request_id,
+        adopts_uid=sync.adopts_uid,
     )
 
 

@@ -10,7 +10,10 @@ from service.workflow.judge import Judge
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """``monotonic`` in seconds; ``cooling``: how long a released port stays with its last team."""
+    """``monotonic`` in seconds; ``cooling``: how long a released port stays with its last team.
+
+    ``namespace``: the worker's own, in each cluster: the mark of the ledger is kept there.
+    """
 
     transaction: Transactions
     now: Callable[[], datetime]
@@ -18,3 +21,4 @@ class Edge:
     entropy: Callable[[int], bytes]
     cooling: timedelta
     judge: Judge
+    namespace: str = "wharfinger"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from service.cluster.gateway import Gateway, Kind
+from service.domain.adoption import why_changed
 from service.domain.errors import (
     ClusterAway,
     ClusterError,
@@ -20,15 +21,18 @@ from service.domain.errors import (
     WharfingerError,
 )
 from service.domain.exposure import Decision, ExposureRecord
-from service.domain.manifest import Mark, differs, merged, with_mark
+from service.domain.manifest import Mark, differs, merged, with_mark, without_mark
 from service.domain.plan import (
+    ADOPTION_CHANGED,
     FOREIGN_OWNER,
     TERMINATING,
     Action,
+    Adopt,
     Confirm,
     Create,
     Delete,
     Desired,
+    HandBack,
     Linger,
     Observed,
     Ref,
@@ -73,6 +77,8 @@ class Executor:
         self._acts: Mapping[type[Action], Act] = {
             Create: self._create,
             Replace: self._replace,
+            Adopt: self._adopt,
+            HandBack: self._hand_back,
             Delete: self._delete,
             Confirm: self._confirm,
             Settle: self._settle,
@@ -167,6 +173,42 @@ class Executor:
             self._fail(want, explain_taken_port(others, want))
             return
         self._written(want, stored, wanted, action.reason)
+
+    def _adopt(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Set our mark on what was approved, and on nothing else: the write is fenced by what was just read.
+
+        One token serves all its tries: only that very Service, as it was read, can get it.
+        """
+        assert want.manifest is not None
+        assert want.adopts_uid is not None
+        token = want.create_tokens[0] if want.create_tokens else self._edge.entropy(16).hex()
+        known = {"create_tokens": [token], "create_sent_at": self._edge.now()}
+        if self._prepare(want, spent=token, **known) is None:
+            return
+        found = self._gateway.service(action.ref.namespace, action.ref.name)
+        if found is not None and want.has_marked(Observed(found)):
+            return  # it has arrived: the next look confirms it
+        change = why_changed(found, want.adopts_uid, want.manifest)
+        if found is None or change is not None:
+            self._fail(want, Failure(ADOPTION_CHANGED, str(change), retryable=False), spent=token)
+            return
+        try:
+            stored = self._gateway.replace(with_mark(found, want.marked(token)))
+        except ObjectChanged:
+            return  # somebody was faster: look again
+        self._written(want, stored, with_mark(want.manifest, want.marked(token)), action.reason)
+
+    def _hand_back(self, action: Action, want: Desired, have: Observed | None) -> None:
+        """Take the mark off again: what was never written down as adopted is somebody else's, as before."""
+        if self._write(want, lambda session: recording.begin(session, want, self._edge.now())) is None:
+            return
+        found = self._gateway.service(action.ref.namespace, action.ref.name)
+        if found is not None and want.has_marked(Observed(found)):
+            try:
+                self._wrote(self._gateway.replace(without_mark(found)))
+            except ObjectChanged:
+                return  # somebody was faster: look again
+        self._settle(action, want, have)
 
     def _delete(self, action: Action, want: Desired, have: Observed | None) -> None:
         if self._write(want, lambda session: recording.begin(session, want, self._edge.now())) is None:

@@ -14,7 +14,7 @@ from service.domain.claim import ClaimState
 from service.domain.manifest import node_ports
 from service.domain.plan import Observed, Owner, Ref
 from service.reconciler.edge import Edge
-from service.store import foreign, port_map
+from service.store import adoptions, foreign, port_map
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,8 @@ class ForeignPorts:
     def bring_in(self, owners: Owners) -> Brought:
         """Make the ledger's foreign claims be these.
 
-        A held or cooling port goes to the stranger; a bound one stays as it is, for the caller to judge.
+        A held or cooling port goes to the stranger; a bound one stays as it is, for the caller to judge. The
+        numbers of a Service that is to be adopted are its exposure's already, and stay so.
 
         Raises:
             ClusterAway: a direct read found nobody.
@@ -80,12 +81,16 @@ class ForeignPorts:
             claims = port_map.claimed(session, self._cluster, now)
         ours = {claim.port for claim in claims if claim.state != ClaimState.FOREIGN}
         sure = {
-            port: (service.ref.namespace, service.ref.name)
-            for port, service in owners.items()
-            if port not in ours or self._has(service, port)
+            port: service for port, service in owners.items() if port not in ours or self._has(service, port)
         }
         with self._edge.transaction() as session:
-            done = foreign.import_foreign(session, self._cluster, sure, now)
+            adopting = adoptions.pending(session, self._cluster)
+            others = {
+                port: (service.ref.namespace, service.ref.name)
+                for port, service in sure.items()
+                if adopting.get((service.ref.namespace, service.ref.name)) != service.uid
+            }
+            done = foreign.import_foreign(session, self._cluster, others, now)
         for loser in done.losers:
             facts = {"cluster": self._cluster, "port": loser.port, "exposure_id": str(loser.exposure_id)}
             log.warning("a foreign Service took a port", extra=facts)

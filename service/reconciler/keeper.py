@@ -13,7 +13,6 @@ from typing import Protocol
 
 from service.cluster.gateway import Gateway, Kind
 from service.domain.errors import ClusterError, LeaseLost, WharfingerError
-from service.reconciler.cache import ClusterCache
 from service.reconciler.crew import THREADS, Crew
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
@@ -117,9 +116,8 @@ class Keeper:
                 with self._edge.transaction() as session:
                     sync.record_unreadable(session, cluster.name, str(error), self._edge.now())
                 return
-            self._opened = _Opened(
-                stamp, LeasedGateway(gateway, self.lease), self.lease, self._edge, self.wake
-            )
+            self._opened = _Opened(cluster, self.lease, gateway, self._edge, self.wake)
+            self._opened.stamp = stamp
         self._opened.cycle.run()
 
     def _stamp(self, cluster: Cluster) -> object:
@@ -137,13 +135,13 @@ class _Opened:
     """What a cluster has while its gateway is open."""
 
     def __init__(
-        self, stamp: object, gateway: Gateway, lease: Lease, edge: Edge, wake: Callable[[], object]
+        self, cluster: Cluster, lease: Lease, gateway: Gateway, edge: Edge, wake: Callable[[], object]
     ) -> None:
-        self.stamp = stamp
-        cache = ClusterCache(lease.cluster)
+        self.stamp: object = None
         self._wake = wake
         self._crew = Crew(ThreadPoolExecutor(THREADS, f"cluster-{lease.cluster}-crew"), self._go_on)
-        self.cycle = Cycle(lease, gateway, cache, edge, self._crew)
+        self.cycle = Cycle(cluster, lease, LeasedGateway(gateway, lease), edge, self._crew)
+        cache = self.cycle.cache
         self._watches = [Watch(kind, gateway, cache, edge, wake) for kind in Kind]
         self._threads = [
             threading.Thread(target=watch.run, name=f"cluster-{lease.cluster}-watch")

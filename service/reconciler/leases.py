@@ -73,6 +73,12 @@ class LeasedGateway:
     def __init__(self, gateway: Gateway, lease: Lease) -> None:
         self._gateway, self._lease = gateway, lease
         self.list, self.watch, self.service = gateway.list, gateway.watch, gateway.service
+        self.config_map = gateway.config_map
+
+    def put_config_map(self, config_map: Document) -> Document:
+        """Write a ConfigMap, if it may begin now."""
+        self._lease.check()
+        return self._gateway.put_config_map(config_map)
 
     def create(self, service: Document) -> Document:
         """Create a Service, if it may begin now."""

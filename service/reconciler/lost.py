@@ -11,10 +11,18 @@ from datetime import datetime
 from uuid import UUID
 
 from service.domain.claim import ClaimState
-from service.domain.exposure import Decision, ExposureRecord, Intent, PortOrigin, Revision, SyncState
+from service.domain.exposure import Decision, ExposureRecord, Intent, Revision, SyncState
 from service.domain.lifecycle import move_sync
 from service.domain.manifest import node_ports
-from service.domain.plan import NODE_PORT_TAKEN, POOL_EXHAUSTED, Desired, Observed, Ref
+from service.domain.plan import (
+    ADOPTION_CHANGED,
+    LACKING,
+    NODE_PORT_TAKEN,
+    POOL_EXHAUSTED,
+    Desired,
+    Observed,
+    Ref,
+)
 from service.reconciler.recording import ACTOR, IN_FLIGHT
 from service.store import events, exposures, ports, sync
 from service.store.database import Session
@@ -80,7 +88,7 @@ def recover(session: Session, exposure_id: UUID, thieves: Mapping[int, Ref], now
     missing = lacking(after)
     if missing:
         changed |= _say_why(session, after, missing, now)
-    elif changed and after.sync.reason in (NODE_PORT_TAKEN, POOL_EXHAUSTED):
+    elif changed and after.sync.reason in LACKING:
         values = {"reason": None, "message": None, "retryable": True, "next_attempt_at": None, "attempts": 0}
         sync.record(session, exposure_id, now, **values)
     return changed
@@ -108,8 +116,10 @@ def _recover_one(
 
 def _say_why(session: Session, record: ExposureRecord, missing: frozenset[int], now: datetime) -> bool:
     """Write down what is missing, and who has it, with an event; return False when that is known."""
-    asked = {port for port in missing for revision in _undone(record) if _was_asked(revision, port)}
+    asked = {port for port in missing for revision in _undone(record) if port in revision.allocation.asked()}
     reason = NODE_PORT_TAKEN if asked else POOL_EXHAUSTED
+    if record.sync.adopts_uid is not None:  # who has the number has it from the Service: it is not as it was
+        reason = ADOPTION_CHANGED
     message = " ".join(_sentences(session, record, missing, asked))
     if (record.sync.reason, record.sync.message) == (reason, message):
         return False
@@ -134,7 +144,9 @@ def _sentences(
             yield f"Node port {port} is taken in the cluster by Service {where} (not made by Wharfinger)."
         else:
             yield f"Node port {port} belongs to {claim.namespace}/{claim.name} of team {claim.team} by now."
-    if asked:
+    if record.sync.adopts_uid is not None:
+        yield "So the Service that was to be adopted is not as it was: withdraw this, and ask for it again."
+    elif asked:
         yield "Withdraw this and ask again without node_port, or for another one."
         yield "Or wait: a port that was asked for is taken back as soon as it is free."
     else:
@@ -143,10 +155,6 @@ def _sentences(
 
 def _undone(record: ExposureRecord) -> list[Revision]:
     return [revision for revision in record.revisions if revision.decision in UNDONE]
-
-
-def _was_asked(revision: Revision, port: int) -> bool:
-    return any(p.number == port and p.origin is PortOrigin.ASKED for p in revision.allocation.ports)
 
 
 def _tell(

@@ -17,7 +17,7 @@ from service.domain.spec import Document
 from service.reconciler.backoff import pause
 from service.reconciler.desire import desired_of
 from service.reconciler.observe import ingress
-from service.store import events, exposures, ports, sync
+from service.store import adoptions, events, exposures, ports, sync
 from service.store.database import Session
 
 ACTOR: Document = {"kind": PrincipalKind.WORKER.value, "person": "worker", "acted_for": None}
@@ -105,8 +105,9 @@ def applied(
     if record is None or record.exposure.ended_at is not None:
         return
     identity = _identity(record, stored, now)
-    if not _still_wanted(record, want, now):  # taken back meanwhile: the next look removes it
-        sync.record(session, want.exposure_id, now, **identity)
+    if not _still_wanted(record, want, now):  # taken back meanwhile: the next look undoes it
+        if record.sync.adopts_uid is None:
+            sync.record(session, want.exposure_id, now, **identity)
         return
     revision = revision_of(record, want)
     became_live = revision.decision is Decision.APPROVED
@@ -130,15 +131,18 @@ def applied(
         cluster_ip=stored.service["spec"].get("clusterIP"),
         ingress=list(ingress(stored)),
     )
+    if record.sync.adopts_uid is not None:
+        changes = adoptions.adopted(session, want.exposure_id, stored.service, now)
+        tell(session, want, "adopted", now, uid=stored.uid, changes=changes)
     kind = "live" if became_live else HEALED.get(reason)
     if kind is not None:
         tell(session, want, kind, now, uid=stored.uid, reason=reason)
 
 
 def met(session: Session, want: Desired, stored: Observed, now: datetime) -> None:
-    """Write down by which uid the Service is known, and nothing more."""
+    """Write down by which uid the Service is known, and nothing more; an adoption is known by its own."""
     record = exposures.lock(session, want.exposure_id)
-    if record is not None and record.exposure.ended_at is None:
+    if record is not None and record.exposure.ended_at is None and record.sync.adopts_uid is None:
         sync.record(session, want.exposure_id, now, **_identity(record, stored, now))
 
 
@@ -222,7 +226,12 @@ def _identity(record: ExposureRecord, stored: Observed, now: datetime) -> Docume
     mark, sent_at = Mark.of(stored.service), record.sync.create_sent_at
     may_arrive = sent_at is not None and now < sent_at + IN_FLIGHT
     tokens = _without(record, mark.create_token if mark else None) if may_arrive else []
-    return {"uid": stored.uid, "create_tokens": tokens, "create_sent_at": sent_at if tokens else None}
+    return {
+        "uid": stored.uid,
+        "create_tokens": tokens,
+        "create_sent_at": sent_at if tokens else None,
+        "adopts_uid": None,
+    }
 
 
 def _without(record: ExposureRecord, spent: str | None) -> list[str]:

@@ -9,6 +9,7 @@ from service.reconciler.desire import desired_of
 from service.reconciler.recording import IN_FLIGHT, tell, via
 from service.store import exposures, ports, sync
 from service.store.database import Session
+from service.workflow.approval import finish
 
 
 def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) -> None:
@@ -33,6 +34,7 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
         next_attempt_at=None,
         uid=None,
         create_tokens=[],
+        late_tokens=[*known.late_tokens, *known.create_tokens],
         create_sent_at=None,
         reason=None,
         message=None,
@@ -48,6 +50,10 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
 
 
 def _end(session: Session, want: Desired, record: ExposureRecord, now: datetime, cooling: timedelta) -> None:
+    if record.sync.adopts_uid is not None:  # nothing of it was ever ours
+        tell(session, want, "left-alone", now, uid=record.sync.adopts_uid)
+        finish(session, record, record.exposure.end_reason or "Withdrawn", now)
+        return
     live = record.newest(Decision.LIVE)
     if live is not None:
         exposures.set_decision(session, live, move(live.decision, Decision.RETIRED, Mover.WORKER), now)

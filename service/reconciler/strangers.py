@@ -8,9 +8,9 @@ from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
 from service.domain.plan import Owner, Ref
 from service.reconciler.cache import Look
+from service.reconciler.desire import owner_of
 from service.reconciler.edge import Edge
 from service.reconciler.foreign import ForeignPorts, strangers
-from service.store import wishes
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ class Strangers:
     """One cluster's. ``conflicts``: bound node port of ours → the stranger that has it."""
 
     def __init__(self, cluster: str, gateway: Gateway, edge: Edge) -> None:
-        self._cluster, self._edge = cluster, edge
+        self._cluster = cluster
         self._ports = ForeignPorts(cluster, gateway, edge)
         self._is_behind = True
         self.conflicts: Mapping[int, Ref] = {}
@@ -28,17 +28,16 @@ class Strangers:
         """Return whether one of these keys is or was somebody else's, or the ledger is behind anyway."""
         return self._is_behind or any(_is_strange(ref, look, records.get(ref)) for ref in refs)
 
-    def bring_in(self, look: Look) -> Set[Ref]:
+    def bring_in(self, look: Look, known: Mapping[Ref, Owner]) -> Set[Ref]:
         """Make the ledger's foreign claims be what the cluster has; return who lost a port to whom.
 
         Args:
             look: at all Services.
+            known: by what the exposures that have not ended know theirs.
 
         Raises:
             Unavailable: without a database there is nothing to go on with.
         """
-        with self._edge.transaction() as session:
-            known = wishes.owners(session, self._cluster)
         owners = strangers(look.services, known)
         facts = {"cluster": self._cluster}
         self._is_behind = True
@@ -64,5 +63,4 @@ def _is_strange(ref: Ref, look: Look, record: ExposureRecord | None) -> bool:
         return True
     if service is None:
         return False
-    sync = record.sync
-    return not Owner(record.exposure.id, sync.uid, sync.create_tokens).owns(service)
+    return not owner_of(record).owns(service)

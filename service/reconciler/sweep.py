@@ -8,7 +8,7 @@ like after a wake-up.
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.domain.exposure import PortOrigin, SyncState
+from service.domain.exposure import SyncState
 from service.domain.manifest import with_ports
 from service.domain.plan import Desired, Ref, plan
 from service.reconciler.cache import Look
@@ -30,7 +30,6 @@ def _has_news(settled: Settled, look: Look) -> bool:
 
 
 def _desired(settled: Settled) -> Desired:
-    asked = (port.number for port in settled.allocation.ports if port.origin is PortOrigin.ASKED)
     return Desired(
         exposure_id=settled.exposure_id,
         revision=settled.revision,
@@ -43,6 +42,6 @@ def _desired(settled: Settled) -> Desired:
         create_tokens=settled.create_tokens,
         tried_aim=None,
         next_attempt_at=None,
-        asked_ports=frozenset(asked),
+        asked_ports=settled.allocation.asked(),
         request_id=settled.request_id,
     )

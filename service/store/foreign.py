@@ -5,9 +5,10 @@ rows ascending like everybody, so it waits for the requests that are about to ta
 then takes it from them: the cluster is the judge of who has a port.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, select, text
@@ -17,9 +18,13 @@ from service.domain.claim import ClaimState, PortClaim
 from service.domain.history import Ending
 from service.store import tables as t
 from service.store.port_history import ending
+from service.store.ports import Taker
 from service.store.rows import claim_of
 
 REASON = "A Service of the cluster that Wharfinger did not make."
+
+OWN = (ClaimState.HELD.value, ClaimState.BOUND.value)
+"""The states in which a number is an exposure's."""
 
 ADD_ROWS = text("""
     INSERT INTO port_claim (cluster, port, state, changed_at)
@@ -111,6 +116,53 @@ def import_foreign(
     return ForeignImport(len(before), tuple(losers), tuple(conflicts))
 
 
+def take_over(session: Session, taker: Taker, ports: Collection[int]) -> None:
+    """Give the numbers of a foreign Service to the exposure that is to adopt it: held, in one step.
+
+    Only those that the ledger knows as that Service's; who else has one keeps it.
+    """
+    claim, metadata = t.port_claim.c, taker.metadata
+    condition = and_(
+        claim.cluster == metadata.cluster,
+        claim.port.in_(ports),
+        claim.state == ClaimState.FOREIGN.value,
+        claim.namespace == metadata.namespace,
+        claim.name == metadata.name,
+    )
+    values = {
+        "state": ClaimState.HELD.value,
+        "team": metadata.team,
+        "exposure_id": taker.exposure_id,
+        "reason": taker.reason,
+        "changed_at": taker.now,
+        "since": taker.now,
+    }
+    session.execute(ending(condition, Ending.ADOPTED, taker.now, values))
+
+
+def give_back(session: Session, exposure_id: UUID, now: datetime) -> list[int]:
+    """Give the numbers of an exposure that came to nothing to the Service that it was to adopt; return them.
+
+    The cluster has them: they are that Service's from now on, and at no time free.
+    """
+    claim = t.port_claim.c
+    condition = and_(claim.exposure_id == exposure_id, claim.state.in_(OWN))
+    return sorted(session.scalars(ending(condition, Ending.UNUSED, now, _foreign(now))))
+
+
+def _foreign(now: datetime) -> dict[str, Any]:
+    """Return the columns of a claim that is a foreign Service's from now on, but for its name."""
+    return {
+        "state": ClaimState.FOREIGN.value,
+        "reason": REASON,
+        "team": None,
+        "exposure_id": None,
+        "cools_until": None,
+        "changed_at": now,
+        "since": now,
+    }
+
+
 def yield_to(
     session: Session, exposure_id: UUID, port: int, thief: tuple[str, str], how: Ending, now: datetime
 ) -> bool:
@@ -119,17 +171,6 @@ def yield_to(
     The apiserver has refused a call of ours for it, and a fresh list shows who has it: so it may be bound.
     """
     claim = t.port_claim.c
-    states = (ClaimState.HELD.value, ClaimState.BOUND.value)
-    condition = and_(claim.exposure_id == exposure_id, claim.port == port, claim.state.in_(states))
-    values = {
-        "state": ClaimState.FOREIGN.value,
-        "namespace": thief[0],
-        "name": thief[1],
-        "reason": REASON,
-        "team": None,
-        "exposure_id": None,
-        "cools_until": None,
-        "changed_at": now,
-        "since": now,
-    }
+    condition = and_(claim.exposure_id == exposure_id, claim.port == port, claim.state.in_(OWN))
+    values = _foreign(now) | {"namespace": thief[0], "name": thief[1]}
     return session.execute(ending(condition, how, now, values, thief)).first() is not None

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from service.domain.adoption import Adoption, AdoptionState
 from service.domain.claim import ClaimState, PortClaim
-from service.domain.errors import PortOwner
+from service.domain.errors import Fault, PortOwner
 from service.domain.event import Event
 from service.domain.exposure import (
     Allocation,
@@ -98,6 +99,7 @@ def sync_of(row: Row[Any]) -> Sync:
             **values,
             "state": SyncState(row.state),
             "create_tokens": tuple(row.create_tokens),
+            "late_tokens": tuple(row.late_tokens),
             "ingress": tuple(row.ingress),
         }
     )
@@ -143,6 +145,28 @@ def review_of(row: Row[Any]) -> Review:
     """Return the value of a row of ``review``."""
     values = _taken(row, (field.name for field in fields(Review)))
     return Review(**{**values, "verdict": Opinion(row.verdict), "seats": tuple(row.seats)})
+
+
+def adoption_of(row: Row[Any]) -> Adoption:
+    """Return the value of a row of ``adoption``."""
+    plain = (
+        "id",
+        "lifetime",
+        "justification",
+        "requested_by",
+        "request_id",
+        "created_at",
+        "updated_at",
+        "uid",
+        "service",
+        "exposure_id",
+    )
+    return Adoption(
+        **_taken(row, plain),
+        metadata=Metadata(row.cluster, row.namespace, row.name, row.team),
+        state=AdoptionState(row.state),
+        faults=tuple(Fault(**fault) for fault in row.faults),
+    )
 
 
 def freeze_of(row: Row[Any]) -> Freeze:

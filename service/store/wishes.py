@@ -34,7 +34,7 @@ DUE = text("""
         OR s.aim IS DISTINCT FROM CASE WHEN e.intent <> 'present' THEN 'removal' ELSE 'revision ' || (
             SELECT max(number) FROM revision WHERE exposure_id = e.id AND decision IN ('approved', 'live')
         ) END)
-    ORDER BY e.id
+    ORDER BY e.created_at, e.id
 """)
 """What rests after a failure is left out; ``domain.plan`` has the last word on that."""
 
@@ -53,6 +53,7 @@ SETTLED = text("""
         WHERE cluster = :cluster AND state IN ('held', 'bound') GROUP BY exposure_id
     ) AS own ON own.exposure_id = e.id
     WHERE e.cluster = :cluster AND e.ended_at IS NULL
+    ORDER BY e.created_at, e.id
 """)
 
 
@@ -117,12 +118,12 @@ def owners(session: Session, cluster: str) -> dict[Ref, Owner]:
     """Return by what each exposure that has not ended knows its Service."""
     e, s = t.exposure, t.exposure_sync
     query = (
-        select(e.c.namespace, e.c.name, e.c.id, s.c.uid, s.c.create_tokens)
+        select(e.c.namespace, e.c.name, e.c.id, s.c.uid, s.c.create_tokens, s.c.late_tokens)
         .join_from(e, s, s.c.exposure_id == e.c.id)
         .where(e.c.cluster == cluster, e.c.ended_at.is_(None))
     )
     return {
-        Ref(row.namespace, row.name): Owner(row.id, row.uid, tuple(row.create_tokens))
+        Ref(row.namespace, row.name): Owner(row.id, row.uid, (*row.create_tokens, *row.late_tokens))
         for row in session.execute(query)
     }
 

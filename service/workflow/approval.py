@@ -19,7 +19,7 @@ from service.domain.exposure import (
 )
 from service.domain.lifecycle import Mover, move
 from service.domain.spec import Document
-from service.store import events, exposures, ports, reviews
+from service.store import adoptions, events, exposures, ports, reviews
 from service.store.database import wake
 from service.workflow.act import Act
 
@@ -108,12 +108,22 @@ def _fallen(session: Session, record: ExposureRecord, ended: Revision, act: Act)
 
 def end(session: Session, record: ExposureRecord, reason: str, now: datetime) -> None:
     """End an exposure: at once when nothing was ever sent to the cluster, else by the worker's removal."""
-    exposure_id = record.exposure.id
     if record.sync.state is SyncState.NONE:
-        ports.drop_holds(session, exposure_id, now)
-        exposures.end(session, exposure_id, reason, now)
+        finish(session, record, reason, now)
     else:
-        exposures.set_intent(session, exposure_id, Intent.ABSENT, end_reason=reason)
+        exposures.set_intent(session, record.exposure.id, Intent.ABSENT, end_reason=reason)
+
+
+def finish(session: Session, record: ExposureRecord, reason: str, now: datetime) -> None:
+    """End an exposure of which the cluster has nothing: what it held is free.
+
+    The Service that it was to adopt has its numbers: they are that one's, at no time free.
+    """
+    if record.sync.adopts_uid is None:
+        ports.drop_holds(session, record.exposure.id, now)
+    else:
+        adoptions.give_back(session, record.exposure.id, now)
+    exposures.end(session, record.exposure.id, reason, now)
 
 
 def supersede(
@@ -127,7 +137,12 @@ def supersede(
 
 
 def drop_unneeded(session: Session, record: ExposureRecord, now: datetime) -> list[int]:
-    """Free the held ports that no revision which is still open needs; return them."""
+    """Free the held ports that no revision which is still open needs; return them.
+
+    Those of a Service that is to be adopted are never free: the end of the exposure gives them back.
+    """
+    if record.sync.adopts_uid is not None:
+        return []
     wanted = {number for r in record.revisions if r.decision in OPEN for number in r.allocation.numbers()}
     return ports.drop_holds(session, record.exposure.id, now, keep=wanted)
 

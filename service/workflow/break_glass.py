@@ -22,7 +22,7 @@ from service.workflow.approval import approve
 from service.workflow.decide import check_in_time
 from service.workflow.judge import Judge
 from service.workflow.read import check_visible
-from service.workflow.revise import check_going_on
+from service.workflow.revise import check_adopted, check_going_on
 
 LONGEST = timedelta(hours=24)
 
@@ -46,6 +46,7 @@ def break_glass(
         NotFound: no such exposure or revision for this caller.
         Forbidden: no person, or without the role break-glass.
         DigestMismatch, Ended, AlreadyDecided: as for a review.
+        NotAdopted: its Service is somebody else's still.
         PolicyDenied: a deny rule matches.
     """
     exposure_id, number = where
@@ -60,6 +61,7 @@ def break_glass(
     if emergency.digest != revision.digest:
         raise DigestMismatch(emergency.digest, revision.digest)
     check_going_on(record.exposure)
+    check_adopted(record)  # what is there needs no hurry, and would be removed if nobody reviewed it in time
     if revision.decision is not Decision.PENDING:
         raise AlreadyDecided(f"Revision {number} is {revision.decision}: there is nothing to let through.")
     check_in_time(revision, act.now)

@@ -16,7 +16,7 @@ from service.domain.principal import Principal, Role
 from service.store import events, exposures, ports
 from service.store.database import wake
 from service.workflow.act import Act
-from service.workflow.approval import close
+from service.workflow.approval import close, finish
 from service.workflow.judge import Judge
 from service.workflow.read import check_visible
 from service.workflow.revise import Precondition, check_going_on, check_owner
@@ -46,9 +46,10 @@ def remove(session: Session, exposure_id: UUID, precondition: Precondition, act:
             target = move(revision.decision, Decision.WITHDRAWN, Mover.REQUESTER)
             exposures.set_decision(session, revision, target, act.now)
     _tell(session, record, "removal-requested", act)
-    ports.drop_holds(session, exposure_id, act.now)
     if record.sync.state is SyncState.NONE:
-        exposures.end(session, exposure_id, "Withdrawn", act.now)
+        finish(session, record, "Withdrawn", act.now)
+    elif record.sync.adopts_uid is None:
+        ports.drop_holds(session, exposure_id, act.now)
     wake(session, record.exposure.metadata.cluster)
     return _read(session, exposure_id)
 

@@ -91,7 +91,7 @@ def subject_told(told: Mapping[str, Any]) -> Subject:
         spec=Spec.from_document(wanted["spec"]),
         environment=place["environment"],
         shared=place["shared"],
-        requester=_principal(told["requester"]),
+        requester=principal_told(told["requester"]),
         delta=told["delta"],
         base=Spec.from_document(base["spec"]) if base else None,
     )
@@ -126,10 +126,11 @@ def _requester_of(revision: Revision) -> Principal:
         "groups": [],
         "roles": [],
     }
-    return _principal(known)
+    return principal_told(known)
 
 
-def _principal(known: Mapping[str, Any]) -> Principal:
+def principal_told(known: Mapping[str, Any]) -> Principal:
+    """Return who somebody was, with the claims of then: from what ``person_of`` made."""
     return Principal(
         kind=PrincipalKind(known["kind"]),
         person=known["person"],

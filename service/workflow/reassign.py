@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service.domain.errors import NodePortTaken, PoolExhausted
-from service.domain.exposure import Allocation, ExposureRecord, NodePort, PortOrigin, Revision
+from service.domain.exposure import Allocation, ExposureRecord, NodePort, Revision
 from service.domain.history import Ending
 from service.domain.reservation import choosable
 from service.domain.spec import Document
@@ -28,7 +28,7 @@ class Theft:
 
     def was_asked(self) -> bool:
         """Return whether the requester asked for that number."""
-        return NodePort(self.port, PortOrigin.ASKED) in self.revision.allocation.ports
+        return self.port in self.revision.allocation.asked()
 
 
 def reassign_port(

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.domain.allocation import Before
-from service.domain.errors import Ended, Forbidden
+from service.domain.errors import Ended, Forbidden, NotAdopted
 from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, RevisionKind
 from service.domain.lifetime import is_unreviewed
 from service.domain.principal import Principal, Role
@@ -61,6 +61,7 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
     record = exposures.lock(session, exposure_id)
     assert record is not None
     check_going_on(record.exposure)
+    check_adopted(record)
     edit.precondition(record.exposure.change_count)
     source = record.shown()
     before = Before(source.spec, source.allocation)
@@ -104,6 +105,20 @@ def check_owner(record: ExposureRecord, principal: Principal) -> None:
     if not own and Role.ADMIN not in principal.roles:
         team = record.exposure.metadata.team
         raise Forbidden(f"Only a requester of team {team} or the platform may change this exposure.")
+
+
+def check_adopted(record: ExposureRecord) -> None:
+    """Refuse what needs a Service of our own, while the one that is to be adopted is somebody else's.
+
+    Raises:
+        NotAdopted: it is.
+    """
+    if record.sync.adopts_uid is not None:
+        metadata = record.exposure.metadata
+        raise NotAdopted(
+            f"Service {metadata.namespace}/{metadata.name} is to be adopted as it is, and is not yet: "
+            "wait until this exposure is live, or withdraw it."
+        )
 
 
 def check_going_on(exposure: Exposure) -> None:

@@ -12,12 +12,22 @@ from service.domain.claim import ClaimState, PortClaim
 from service.domain.errors import Forbidden
 from service.domain.exposure import Decision, Exposure, ExposureRecord, Intent, Metadata, Sync
 from service.domain.lifetime import deadlines
+from service.domain.ports import Pool
 from service.domain.principal import Principal, Role
 from service.domain.spec import Spec
 from service.store import exposures, identities
 from service.workflow.act import Act
-from service.workflow.draft import Standing, check_place, draft, lock_quota, write
+from service.workflow.draft import Draft, Standing, check_place, draft, lock_quota, write
 from service.workflow.judge import Judge
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A new exposure without its revision, and what is needed to write that."""
+
+    record: ExposureRecord
+    made: Draft
+    pool: Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +45,30 @@ def submit_exposure(
     """Make an exposure with its first revision, pending, or approved by policies.
 
     Raises:
+        NodePortTaken, NodePortReserved, PoolExhausted: something else has what is asked for.
+        Forbidden, PolicyDenied, UnsatisfiablePolicy, QuotaExceeded, Invalid, NameTaken: as for its beginning.
+    """
+    begun = begin_exposure(session, metadata, spec, act, judge, exposure_id)
+    record, warnings = write(session, begun.record, begun.made, begun.pool, act)
+    if record.revisions[0].decision is Decision.APPROVED:  # more was written than is known here
+        known = exposures.get(session, exposure_id)
+        assert known is not None
+        return Submitted(known, warnings)
+    return Submitted(replace(record, claims=_claims(record)), warnings)
+
+
+def begin_exposure(
+    session: Session, metadata: Metadata, spec: Spec, act: Act, judge: Judge, exposure_id: UUID
+) -> Begun:
+    """Check, judge and hold the quota; write a new exposure that has no revision yet.
+
+    Raises:
         Forbidden: the caller has no role that may ask.
         PolicyDenied, UnsatisfiablePolicy: the platform's policies refuse it.
         QuotaExceeded: the team would have more than its quota.
         Invalid: cluster, namespace or team is unknown or not the caller's; a port is outside the cluster's
             range.
-        NameTaken, NodePortTaken, NodePortReserved, PoolExhausted: something else has what is asked for.
+        NameTaken: another exposure has the name.
     """
     check_may_ask(act.principal)
     place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
@@ -59,12 +87,7 @@ def submit_exposure(
     first = min(deadlines(replace(record, revisions=(made.revision,)))).at
     exposure = replace(exposure, next_deadline_at=first, judged_at=made.epoch, violations=())
     exposures.add(session, exposure)
-    record, warnings = write(session, replace(record, exposure=exposure), made, pool, act)
-    if record.revisions[0].decision is Decision.APPROVED:  # more was written than is known here
-        known = exposures.get(session, exposure_id)
-        assert known is not None
-        return Submitted(known, warnings)
-    return Submitted(replace(record, claims=_claims(record)), warnings)
+    return Begun(replace(record, exposure=exposure), made, pool)
 
 
 def check_may_ask(principal: Principal) -> None:

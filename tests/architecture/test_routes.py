@@ -17,6 +17,7 @@ from tests.judges import a_judge
 ARGUMENTS = {
     "exposure_id": "00000000-0000-7000-8000-000000000000",
     "review_id": "00000000-0000-7000-8000-000000000000",
+    "adoption_id": "00000000-0000-7000-8000-000000000000",
     "number": 1,
     "port": 30000,
     "cluster": "dev",

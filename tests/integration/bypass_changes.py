@@ -2,6 +2,7 @@
 
 from service.domain.spec import Document
 from service.policies import DEFAULTS, shipped
+from tests.integration.adoption_world import a_wish
 from tests.integration.api_world import a_request
 from tests.integration.approval_world import Case
 from tests.integration.bypass import NOTHING, Answer, Ground, Table
@@ -62,6 +63,11 @@ def another_teams_namespace(ground: Ground) -> Answer:
 @answers(422, "invalid", "no team 'team-b' that you belong to", NOTHING)
 def another_teams_name(ground: Ground) -> Answer:
     return post(ground, {"namespace": "team-b", "team": "team-b"})
+
+
+@answers(422, "invalid", "has no namespace 'team-b'", NOTHING)
+def a_service_of_another_teams_namespace_is_adopted(ground: Ground) -> Answer:
+    return ground.by("ann").post("/v1/clusters/dev/adoptions", a_wish(namespace="team-b"))
 
 
 @answers(422, "invalid", "#/metadata", "live")

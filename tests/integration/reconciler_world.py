@@ -19,19 +19,20 @@ from service.domain.claim import PortClaim
 from service.domain.errors import ClusterError
 from service.domain.exposure import ExposureRecord
 from service.domain.manifest import Mark, with_mark, with_ports
-from service.reconciler.cache import KEPT, ClusterCache
+from service.reconciler.cache import KEPT
 from service.reconciler.crew import Crew
 from service.reconciler.cycle import Cycle
 from service.reconciler.edge import Edge
 from service.reconciler.leases import Lease, LeasedGateway
-from service.store import exposures, ports
+from service.store import exposures, identities, ports
 from tests.conftest import Clock
 from tests.fakes import Document, FakeCluster
-from tests.integration.api_world import World, a_request
+from tests.integration.api_world import POOL, World, a_request
 from tests.judges import a_judge
 from tests.postgres import Database
 
 COOLING = timedelta(hours=24)
+DEV = identities.Cluster("dev", None, POOL)
 T = TypeVar("T")
 PORT = 30007
 
@@ -150,12 +151,18 @@ def endless_lease(cluster: str = "dev") -> Lease:
 class Looker:
     """A worker without threads: each look begins with fresh lists, unless its watches are said to be late."""
 
-    def __init__(self, cluster: FakeCluster, edge: Edge, lease: Lease | None = None) -> None:
+    def __init__(
+        self,
+        cluster: FakeCluster,
+        edge: Edge,
+        lease: Lease | None = None,
+        settings: identities.Cluster | None = None,
+    ) -> None:
         lease = lease or endless_lease()
         self._cluster, self.edge = cluster, edge
-        self.cache = ClusterCache("dev")
         crew = Crew(Inline(), lambda: None)
-        self._cycle = Cycle(lease, LeasedGateway(cluster, lease), self.cache, edge, crew)
+        self._cycle = Cycle(settings or DEV, lease, LeasedGateway(cluster, lease), edge, crew)
+        self.cache = self._cycle.cache
 
     def look(self, listing: bool = True) -> int:
         """Look once; return for how many keys something was done."""

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from sqlalchemy import text
 
 from service.domain.exposure import SyncState
 from service.domain.manifest import Mark
@@ -11,6 +12,8 @@ from tests.conftest import Clock
 from tests.integration.api_world import PEOPLE
 from tests.integration.reconciler_world import PORT, SteppingWorld, seconds
 from tests.postgres import Database
+
+FREE = {"name": "http", "port": 80, "target_port": 8080, "protocol": "TCP"}
 
 
 @pytest.fixture
@@ -166,3 +169,18 @@ def test_a_row_that_somebody_holds_keeps_no_other_exposure_waiting(
     assert (held.condition("Applied")[0], other.condition("Applied")[0]) == ("False", "True")
     world.cycle()
     assert held.condition("Applied") == ("True", "InSync")
+
+
+def test_a_nodes_new_address_is_one_event_that_says_how_many_exposures_it_touches(
+    world: SteppingWorld,
+) -> None:
+    stories = [world.request(f"n{number}", ports=[FREE]).approve() for number in range(3)]
+    world.cycle(2)
+    world.cluster.add_node("n1", "192.0.2.99")
+    world.cycle(2)
+    assert all("192.0.2.99:" in str(story.status()["access"]) for story in stories)
+    with world.transaction() as session:
+        told = session.scalars(text("SELECT data FROM audit_event WHERE kind = 'node-addresses-changed'"))
+        assert told.all() == [
+            {"cluster": "dev", "before": ["192.0.2.10"], "after": ["192.0.2.99"], "exposures": 3}
+        ]

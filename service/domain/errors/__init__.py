@@ -13,7 +13,7 @@
     ├── NotFound             not there, or not yours to see (the two look alike on purpose)
     ├── Conflict             it clashes with what is
     │   ├── NameTaken · AlreadyDecided · Ended · EnvironmentTaken
-    │   ├── CannotResume · NothingToRenew
+    │   ├── CannotResume · NothingToRenew · AdoptionOpen · NotAdopted
     │   └── NodePortTaken · NodePortReserved · PoolExhausted
     ├── PreconditionFailed   the caller read something older than what is
     │   ├── Stale · DigestMismatch
@@ -80,15 +80,18 @@ from service.domain.errors.ledger import (
     QuotaExceeded,
 )
 from service.domain.errors.lifecycle import (
+    AdoptionOpen,
     AlreadyDecided,
     DigestMismatch,
     Ended,
     EnvironmentTaken,
     NameTaken,
+    NotAdopted,
     SelfReview,
 )
 
 __all__ = [
+    "AdoptionOpen",
     "AlreadyDecided",
     "BadPageToken",
     "Busy",
@@ -108,6 +111,7 @@ __all__ = [
     "NameTaken",
     "NodePortReserved",
     "NodePortTaken",
+    "NotAdopted",
     "NotFound",
     "NothingToRenew",
     "ObjectChanged",

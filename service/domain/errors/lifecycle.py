@@ -27,6 +27,29 @@ class NameTaken(Conflict):
         return {"exposure_id": str(self.exposure_id)} if self.exposure_id else {}
 
 
+class AdoptionOpen(Conflict):
+    """A request to adopt the same Service is not over yet."""
+
+    code = "adoption-open"
+
+    def __init__(self, namespace: str, name: str, adoption_id: UUID | None) -> None:
+        which = f": adoption {adoption_id}" if adoption_id else ", by another team"
+        super().__init__(
+            f"The adoption of Service {namespace}/{name} was asked for already{which}. Wait for its end."
+        )
+        self.adoption_id = adoption_id
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {"adoption_id": str(self.adoption_id)} if self.adoption_id else {}
+
+
+class NotAdopted(Conflict):
+    """It is for exposures whose Service is theirs, and this one is somebody else's still."""
+
+    code = "not-adopted"
+
+
 class EnvironmentTaken(Conflict):
     """A namespace has another environment already; it is the namespace's, not the team's."""
 

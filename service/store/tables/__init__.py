@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy Core sees them. migrations/ makes them; a test compares the two."""
 
+from service.store.tables.adoptions import adoption
 from service.store.tables.base import METADATA
 from service.store.tables.exposures import event, exposure, exposure_sync, review, revision
 from service.store.tables.governance import audit_event, change_freeze, policy
@@ -9,15 +10,18 @@ from service.store.tables.places import (
     cluster_view,
     lease,
     namespace,
+    orphan,
     quota,
     team,
     team_namespace,
+    this_ledger,
     token,
     worker,
 )
 
 __all__ = [
     "METADATA",
+    "adoption",
     "audit_event",
     "change_freeze",
     "cluster",
@@ -27,6 +31,7 @@ __all__ = [
     "exposure_sync",
     "lease",
     "namespace",
+    "orphan",
     "policy",
     "port_claim",
     "port_history",
@@ -36,6 +41,7 @@ __all__ = [
     "revision",
     "team",
     "team_namespace",
+    "this_ledger",
     "token",
     "worker",
 ]

@@ -88,7 +88,9 @@ exposure_sync = Table(
     Column("sync_count", BigInteger, nullable=False),
     Column("changed_at", Time),
     Column("ready_changed_at", Time),
+    Column("adopts_uid", Text),
     Column("target_ports", JSONB, nullable=False, server_default="{}"),
+    Column("late_tokens", ARRAY(Text), nullable=False, server_default="{}"),
     Index(
         "exposure_sync_unsettled_idx",
         "exposure_id",

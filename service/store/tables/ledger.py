@@ -67,7 +67,7 @@ port_history = Table(
     Column("thief_name", Name),
     Column("cooling_until", Time),
     one_of("state", "held", "bound", "cooling", "foreign"),
-    one_of("ending", "released", "dropped", "lost", "reassigned", "unused", "gone", "abandoned"),
+    one_of("ending", "released", "dropped", "lost", "reassigned", "unused", "gone", "abandoned", "adopted"),
     Index("port_history_cluster_port_id_idx", "cluster", "port", "id"),
 )
 

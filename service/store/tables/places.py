@@ -79,7 +79,7 @@ cluster_view = Table(
 )
 
 
-ledger = Table(
+this_ledger = Table(
     "ledger",
     METADATA,
     Column("one", Boolean, primary_key=True, server_default=text("true")),

@@ -1,0 +1,110 @@
+"""Keeps a cluster's mark of the ledger: read when the cluster is taken, written before each batch of actions.
+
+The mark may run ahead of what was done, never behind. It is written with the version that was read, so a
+second ledger on the same cluster is met at the next write at the latest; a look now and then finds it sooner.
+Whoever is frozen goes on looking, and writes nothing, until an operator accepts this ledger.
+"""
+
+import logging
+from collections.abc import Collection
+from uuid import UUID
+
+from service.cluster.gateway import Gateway
+from service.domain.errors import ObjectChanged, ObjectExists
+from service.domain.ledger_mark import NAME_PREFIX, LedgerMark, why_frozen
+from service.domain.spec import Document
+from service.reconciler.edge import Edge
+from service.reconciler.recording import ACTOR
+from service.store import audit, ledger
+from service.store.identities import Cluster
+
+log = logging.getLogger(__name__)
+
+COMMAND = "wharfinger cluster accept-ledger"
+EVERY_SECONDS = 10.0
+"""How often the mark is read again though nothing was to be done; a frozen one is at each look."""
+
+
+class LedgerGuard:
+    """One cluster's."""
+
+    def __init__(self, cluster: Cluster, gateway: Gateway, edge: Edge) -> None:
+        self._cluster, self._owner_id = cluster.name, cluster.owner_id
+        self._gateway, self._edge = gateway, edge
+        self._mark: LedgerMark | None = None
+        self._version: str | None = None
+        self._read_at: float | None = None
+        self._why: str | None = None
+
+    def may_write(self) -> bool:
+        """Return whether the cluster is this ledger's; read anew when that is some time ago.
+
+        Raises:
+            ClusterError: the mark cannot be read.
+            Busy, Unavailable: the database.
+        """
+        now = self._edge.monotonic()
+        if self._read_at is None or self._why is not None or now - self._read_at >= EVERY_SECONDS:
+            self._read()
+        return self._why is None
+
+    def run_ahead(self, exposures: Collection[UUID]) -> bool:
+        """Write down how far the ledger has come with these exposures; return whether it may act for them.
+
+        Raises:
+            ClusterError: the mark cannot be written.
+            Busy, Unavailable: the database.
+        """
+        with self._edge.transaction() as session:
+            event_id, event_hash = ledger.newest_event_of(session, exposures)
+        if self._mark is not None and event_id <= self._mark.event_id:
+            return True
+        try:
+            self._write(event_id, event_hash)
+        except (ObjectChanged, ObjectExists):  # somebody else has written it: whoever holds the lease by now?
+            self._read()
+            if self._why is not None:
+                return False
+            self._write(event_id, event_hash)
+        return True
+
+    def _read(self) -> None:
+        """Read the mark and judge it."""
+        found = self._gateway.config_map(self._edge.namespace, NAME_PREFIX + self._owner_id)
+        mark = LedgerMark.of(found) if found is not None else None
+        with self._edge.transaction() as session:
+            known = ledger.known(session, mark)
+            why = why_frozen(mark, known)
+            accepted = why is not None and ledger.take_acceptance(session, self._cluster)
+            if accepted:
+                data = {"cluster": self._cluster, "reason": why}
+                audit.append(session, "ledger-accepted", ACTOR, self._edge.now(), None, data)
+            elif why is not None and self._why is None:
+                data = {"cluster": self._cluster, "reason": why}
+                audit.append(session, "ledger-behind-cluster", ACTOR, self._edge.now(), None, data)
+            ledger.record_frozen(session, self._cluster, None if accepted else _message(why, self._cluster))
+        if why is not None:
+            log.warning("ledger is behind the cluster", extra={"cluster": self._cluster, "answer": why})
+        self._version = None if found is None else str(found["metadata"]["resourceVersion"])
+        self._mark = LedgerMark(known.ledger) if mark is None or accepted else mark
+        self._why = None if accepted else why
+        self._read_at = self._edge.monotonic()
+        if found is None or accepted or mark is None:
+            self._write(self._mark.event_id, self._mark.event_hash)
+
+    def _write(self, event_id: int, event_hash: str) -> None:
+        assert self._mark is not None
+        mark = LedgerMark(self._mark.ledger, event_id, event_hash)
+        document: Document = mark.document(self._edge.namespace, self._owner_id)
+        if self._version is not None:
+            document["metadata"]["resourceVersion"] = self._version
+        stored = self._gateway.put_config_map(document)
+        self._mark, self._version = mark, str(stored["metadata"]["resourceVersion"])
+
+
+def _message(why: str | None, cluster: str) -> str | None:
+    if why is None:
+        return None
+    return (
+        f"{why} Nothing is written there until somebody decides: wharfinger cluster accept-ledger {cluster}"
+    )

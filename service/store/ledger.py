@@ -1,0 +1,55 @@
+"""Who this database is, and how far it has come: what the mark in each cluster is compared with."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from service.domain.ledger_mark import Known, LedgerMark
+from service.store import tables as t
+
+
+def known(session: Session, mark: LedgerMark | None) -> Known:
+    """Return what this ledger knows of itself, and of the event that a mark names."""
+    event = t.event.c
+    ledger: UUID = session.execute(select(t.this_ledger.c.id)).scalar_one()
+    newest: int = session.execute(select(func.coalesce(func.max(event.id), 0))).scalar_one()
+    marked = 0 if mark is None else mark.event_id
+    found = session.execute(select(event.hash).where(event.id == marked)).scalar()
+    return Known(ledger, newest, found)
+
+
+def newest_event_of(session: Session, exposures: Collection[UUID]) -> tuple[int, str]:
+    """Return id and hash of the newest event of some exposures; 0 and nothing when they have none."""
+    event, exposure = t.event, t.exposure
+    query = (
+        select(event.c.id, event.c.hash)
+        .join_from(
+            exposure,
+            event,
+            (event.c.exposure_id == exposure.c.id) & (event.c.seq == exposure.c.head_seq),
+        )
+        .where(exposure.c.id.in_(exposures))
+        .order_by(event.c.id.desc())
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    return (row.id, row.hash) if row is not None else (0, "")
+
+
+def take_acceptance(session: Session, cluster: str) -> bool:
+    """Return whether an operator has accepted this ledger for a cluster; it counts once."""
+    c = t.cluster
+    accepted = update(c).where(c.c.name == cluster, c.c.accept_ledger).values(accept_ledger=False)
+    return session.execute(accepted.returning(c.c.name)).first() is not None
+
+
+def record_frozen(session: Session, cluster: str, why: str | None) -> None:
+    """Write why nothing may be written into a cluster, or that it may; readers see a difference."""
+    view = t.cluster_view
+    session.execute(
+        update(view)
+        .where(view.c.cluster == cluster, view.c.frozen.is_distinct_from(why))
+        .values(frozen=why, change_count=view.c.change_count + 1)
+    )

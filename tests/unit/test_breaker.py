@@ -1,0 +1,107 @@
+"""A cluster that answers nobody is left alone for a while."""
+
+from datetime import timedelta
+from random import Random
+from typing import NoReturn
+
+import pytest
+
+from service.cluster.gateway import Kind
+from service.domain.errors import ClusterAway, WriteForbidden
+from service.reconciler.breaker import FAILURES, Breaker
+from service.reconciler.edge import Edge
+from tests.builders import NOON
+from tests.fakes import FakeCluster
+from tests.judges import a_judge
+
+
+class Ticking:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+@pytest.fixture
+def clock() -> Ticking:
+    return Ticking()
+
+
+@pytest.fixture
+def breaker(cluster: FakeCluster, clock: Ticking) -> Breaker:
+    def no_transaction() -> NoReturn:
+        raise AssertionError("a breaker has nothing to do in the database")
+
+    edge = Edge(no_transaction, lambda: NOON, clock, Random(3).randbytes, timedelta(0), a_judge())
+    return Breaker(cluster, edge)
+
+
+def fail(breaker: Breaker, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(ClusterAway):
+            breaker.service("shop", "web")
+
+
+def test_after_several_failures_in_a_row_nothing_is_sent(cluster: FakeCluster, breaker: Breaker) -> None:
+    cluster.away = True
+    fail(breaker, FAILURES)
+    sent = len(cluster.calls)
+    with pytest.raises(ClusterAway, match=r"5 calls in a row got no answer.*away"):
+        breaker.list(Kind.SERVICES)
+    assert (breaker.is_open(), len(cluster.calls)) == (True, sent)
+
+
+def test_an_answer_in_between_begins_the_count_anew(cluster: FakeCluster, breaker: Breaker) -> None:
+    cluster.away = True
+    fail(breaker, FAILURES - 1)
+    cluster.away = False
+    breaker.service("shop", "web")
+    cluster.away = True
+    fail(breaker, FAILURES - 1)
+    assert not breaker.is_open()
+
+
+def test_a_refusal_is_an_answer(cluster: FakeCluster, breaker: Breaker) -> None:
+    cluster.away = True
+    fail(breaker, FAILURES - 1)
+    cluster.away = False
+    cluster.refuse_next("service", WriteForbidden("no"))
+    with pytest.raises(WriteForbidden):
+        breaker.service("shop", "web")
+    cluster.away = True
+    fail(breaker, FAILURES - 1)
+    assert not breaker.is_open()
+
+
+def test_after_its_pause_one_call_tries_and_its_answer_closes_it(
+    cluster: FakeCluster, breaker: Breaker, clock: Ticking
+) -> None:
+    cluster.away = True
+    fail(breaker, FAILURES)
+    clock.now += 1.01
+    assert not breaker.is_open()
+    cluster.away = False
+    assert breaker.service("shop", "web") is None
+    cluster.away = True
+    fail(breaker, 1)
+    assert not breaker.is_open()
+
+
+def test_pauses_grow_up_to_a_cap(cluster: FakeCluster, breaker: Breaker, clock: Ticking) -> None:
+    cluster.away = True
+    fail(breaker, FAILURES)
+    pauses = []
+    for _ in range(9):
+        begun = clock.now
+        while breaker.is_open():
+            clock.now += 0.25
+        pauses.append(clock.now - begun)
+        fail(breaker, 1)
+    assert pauses[0] <= 1.25
+    assert 15 <= pauses[-1] <= 30.25
