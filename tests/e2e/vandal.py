@@ -47,7 +47,7 @@ class Vandal(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        steps = [*3 * [self._edit], *2 * [self._delete], *3 * [self._take_port], self._take_name, self._tidy]
+        steps = [*3 * [self._edit], *2 * [self._remove], *3 * [self._take_port], self._take_name, self._tidy]
         try:
             while not self._over.wait(self._chance.uniform(*BREATH_SECONDS)):
                 try:
@@ -86,7 +86,7 @@ class Vandal(threading.Thread):
         self._admin.request("PATCH", _path(*key_of(service)), self._chance.choice(EDITS)(self._chance))
         self.done["edited"] += 1
 
-    def _delete(self) -> None:
+    def _remove(self) -> None:
         service = self._one_of_ours()
         if service is not None:
             self._admin.request("DELETE", _path(*key_of(service)))
