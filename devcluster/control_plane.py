@@ -36,18 +36,22 @@ USERS = ("admin", "worker")
 class ControlPlane:
     """One control plane; ``with ControlPlane() as cluster:`` or ``start()`` and ``stop()``.
 
-    ``data_dir`` keeps what etcd holds from one start to the next; without it everything goes at stop.
+    ``data_dir`` keeps what etcd holds from one start to the next; without it everything goes at stop. With
+    several apiservers on the one etcd, the first one is what nothing else is said of.
     """
 
-    def __init__(self, node_port_range: str = "30000-32767", data_dir: Path | None = None) -> None:
+    def __init__(
+        self, node_port_range: str = "30000-32767", data_dir: Path | None = None, apiservers: int = 1
+    ) -> None:
         check_range(node_port_range)
         self.node_port_range = node_port_range
         self._data_dir = data_dir
         self._folder: flags.Folder | None = None
         self._lock: IO[str] | None = None
-        self._children: list[Child] = []
-        self._clients: dict[str, Client] = {}
-        self.port = 0
+        self._children: dict[str, Child] = {}
+        self._commands: dict[str, list[str]] = {}
+        self._clients: dict[Path, Client] = {}
+        self._ports: tuple[int, ...] = (0,) * apiservers
         self.binaries: dict[str, Path] = {}
 
     def __enter__(self) -> Self:
@@ -59,9 +63,14 @@ class ControlPlane:
         self.stop()
 
     @property
+    def port(self) -> int:
+        """The apiserver's port."""
+        return self._ports[0]
+
+    @property
     def url(self) -> str:
         """The apiserver's address."""
-        return f"https://127.0.0.1:{self.port}"
+        return _url(self.port)
 
     @property
     def kubectl(self) -> Path | None:
@@ -72,7 +81,7 @@ class ControlPlane:
     @property
     def pids(self) -> dict[str, int]:
         """The processes by name."""
-        return {child.name: child.pid for child in self._children}
+        return {name: child.pid for name, child in self._children.items()}
 
     def start(self) -> Self:
         """Start everything and return when the apiserver is ready and the worker's rights are in force.
@@ -104,17 +113,47 @@ class ControlPlane:
             self._lock.close()
             self._lock = None
 
-    def kubeconfig(self, user: str) -> Path:
-        """Return the kubeconfig of ``admin`` (cluster-admin) or ``worker`` (worker-rbac.yaml, no more)."""
+    def kubeconfig(self, user: str, apiserver: int = 1) -> Path:
+        """Return the kubeconfig of ``admin`` (cluster-admin) or ``worker`` (worker-rbac.yaml, no more).
+
+        Args:
+            user: one of the two.
+            apiserver: which of them it leads to, counted from 1.
+        """
         if user not in USERS:
             raise ValueError(f"{user} is no user of devcluster: {' or '.join(USERS)}")
-        return self._running().kubeconfig(user)
+        if not 1 <= apiserver <= len(self._ports):
+            raise ValueError(f"There is no apiserver {apiserver}: this control plane has {len(self._ports)}.")
+        return self._running().kubeconfig(user, apiserver)
 
-    def client(self, user: str) -> Client:
+    def client(self, user: str, apiserver: int = 1) -> Client:
         """Return a user's client; it is closed with the control plane."""
-        if user not in self._clients:
-            self._clients[user] = open_client(self.kubeconfig(user))
-        return self._clients[user]
+        path = self.kubeconfig(user, apiserver)
+        if path not in self._clients:
+            self._clients[path] = open_client(path)
+        return self._clients[path]
+
+    def kill(self, name: str) -> None:
+        """Kill -9 one of its processes, as a fault does; ``launch`` starts it again on its port."""
+        self._children[name].kill()
+
+    def lives(self, name: str) -> bool:
+        """Return whether one of its processes runs."""
+        return self._children[name].exit_code() is None
+
+    def launch(self, name: str) -> None:
+        """Start one of its processes, without waiting: at first, or again after its end."""
+        log = self._running().log(name)
+        self._children[name] = Child(name, self._commands[name], log)
+
+    def is_ready(self) -> bool:
+        """Return whether every apiserver says so."""
+        try:
+            for number in range(1, len(self._ports) + 1):
+                self.client("admin", number).request("GET", "/readyz")
+        except (ApiAway, ApiRefused):
+            return False
+        return True
 
     def add_namespace(self, name: str) -> None:
         """Create a namespace and wait until it can be used; one that is there already is fine."""
@@ -146,39 +185,61 @@ class ControlPlane:
     def _try_start(self, last: bool) -> bool:
         """Start on new ports; return False when one of them was taken by somebody else meanwhile."""
         folder = self._running()
-        etcd, peer, self.port = free_ports(3, apart_from=self.node_port_range)
-        ports = flags.Ports(etcd, peer, self.port)
-        for name in NEEDED:
+        etcd, peer, *own = free_ports(2 + len(self._ports), apart_from=self.node_port_range)
+        self._ports = tuple(own)
+        ports = flags.Ports(etcd, peer, self._ports)
+        authority = flags.write_keys(folder, [_url(port) for port in self._ports])
+        self._commands = self._command_lines(folder, ports)
+        for name in self._commands:
             folder.log(name).unlink(missing_ok=True)
-        authority = flags.write_keys(folder, self.url)
         try:
-            self._launch("etcd", flags.etcd_flags(folder, ports))
-            self._launch("kube-apiserver", flags.apiserver_flags(folder, ports, self.node_port_range))
+            *first, manager = self._commands
+            for name in first:
+                self.launch(name)
             deadline = time.monotonic() + READY_SECONDS
-            self._await("/readyz", "admin", deadline)
-            self._launch("kube-controller-manager", flags.controller_manager_flags(folder))
-            apply_worker_rights(self.client("admin"))
-            token = request_token(self.client("admin"))
-            write_kubeconfig(folder.kubeconfig("worker"), self.url, authority, WORKER, token)
-            self._await("/api/v1/services?limit=1", "worker", deadline)
+            for number in range(1, len(self._ports) + 1):
+                self._await("/readyz", "admin", deadline, number)
+            self.launch(manager)
+            self._give_rights(folder, authority)
         except StartFailed:
-            taken = any(_PORT_TAKEN in child.tail() for child in self._children)
+            taken = any(_PORT_TAKEN in child.tail() for child in self._children.values())
             self._stop_children()
             if last or not taken:
                 raise
             return False
         return True
 
-    def _launch(self, name: str, arguments: list[str]) -> None:
-        log = self._running().log(name)
-        self._children.append(Child(name, [str(self.binaries[name]), *arguments], log))
+    def _command_lines(self, folder: flags.Folder, ports: flags.Ports) -> dict[str, list[str]]:
+        """Return how each process is started, in the order in which they are."""
+        etcd, apiserver, manager = NEEDED
+        servers = {
+            flags.numbered(apiserver, number): [
+                str(self.binaries[apiserver]),
+                *flags.apiserver_flags(folder, ports, self.node_port_range, number),
+            ]
+            for number in range(1, len(self._ports) + 1)
+        }
+        return {
+            etcd: [str(self.binaries[etcd]), *flags.etcd_flags(folder, ports)],
+            **servers,
+            manager: [str(self.binaries[manager]), *flags.controller_manager_flags(folder)],
+        }
 
-    def _await(self, path: str, user: str, deadline: float) -> None:
+    def _give_rights(self, folder: flags.Folder, authority: bytes) -> None:
+        """Make the worker's account and its kubeconfigs; return when its rights are in force everywhere."""
+        deadline = time.monotonic() + READY_SECONDS
+        apply_worker_rights(self.client("admin"))
+        token = request_token(self.client("admin"))
+        for number, port in enumerate(self._ports, start=1):
+            write_kubeconfig(folder.kubeconfig("worker", number), _url(port), authority, WORKER, token)
+            self._await("/api/v1/services?limit=1", "worker", deadline, number)
+
+    def _await(self, path: str, user: str, deadline: float, apiserver: int) -> None:
         """Ask until the answer is 2xx: the apiserver starts, and learns of rights, in its own time."""
         while True:
             self._check_children()
             try:
-                self.client(user).request("GET", path)
+                self.client(user, apiserver).request("GET", path)
             except (ApiAway, ApiRefused) as error:
                 if time.monotonic() > deadline:
                     raise StartFailed(
@@ -189,28 +250,32 @@ class ControlPlane:
                 return
 
     def _check_children(self) -> None:
-        for child in self._children:
+        for child in self._children.values():
             if (code := child.exit_code()) is not None:
                 raise StartFailed(f"{child.name} ended with {code}. The end of {child.log}:\n{child.tail()}")
 
     def _tails(self) -> str:
-        return "\n".join(f"The end of {child.log}:\n{child.tail(10)}" for child in self._children)
+        return "\n".join(f"The end of {child.log}:\n{child.tail(10)}" for child in self._children.values())
 
     def _stop_children(self) -> None:
         for client in self._clients.values():
             client.close()
         self._clients = {}
         # etcd last: an apiserver that has lost it waits for it until it is killed.
-        for child in self._children[1:]:
+        for child in list(self._children.values())[1:]:
             child.ask_to_stop()
-        for child in reversed(self._children):
+        for child in reversed(self._children.values()):
             child.stop()
-        self._children = []
+        self._children = {}
 
     def _running(self) -> flags.Folder:
         if self._folder is None:
             raise DevclusterError("This control plane is not started: call start() or use it in a with.")
         return self._folder
+
+
+def _url(port: int) -> str:
+    return f"https://127.0.0.1:{port}"
 
 
 def check_range(node_port_range: str) -> None:

@@ -1,5 +1,6 @@
 """The command lines of a control plane, and the files that they name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class Ports:
 
     etcd: int
     etcd_peer: int
-    apiserver: int
+    apiservers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,22 @@ class Folder:
         """Return the log of one process."""
         return self.root / "logs" / f"{name}.log"
 
-    def kubeconfig(self, user: str) -> Path:
-        """Return the kubeconfig of one user."""
-        return self.root / f"{user}.kubeconfig"
+    def kubeconfig(self, user: str, apiserver: int = 1) -> Path:
+        """Return the kubeconfig of one user at one apiserver."""
+        return self.root / f"{numbered(user, apiserver)}.kubeconfig"
 
 
-def write_keys(folder: Folder, url: str) -> bytes:
-    """Write new keys, and the kubeconfigs that need no running apiserver; return the CA's PEM."""
+def numbered(name: str, number: int) -> str:
+    """Return what the first one is called, the second one, and so on: ``name``, ``name-2``."""
+    return name if number == 1 else f"{name}-{number}"
+
+
+def write_keys(folder: Folder, urls: Sequence[str]) -> bytes:
+    """Write new keys, and the kubeconfigs that need no running apiserver; return the CA's PEM.
+
+    Args:
+        urls: the apiservers'; the controller manager is given the first.
+    """
     authority = Authority()
     server = authority.issue_server(SERVER_NAMES)
     private, public = make_token_keys()
@@ -62,10 +72,11 @@ def write_keys(folder: Folder, url: str) -> bytes:
     for name, content in contents.items():
         (folder.keys / name).write_bytes(content)
     admin = authority.issue_client("admin", "system:masters")
-    write_kubeconfig(folder.kubeconfig("admin"), url, authority.certificate, "admin", admin)
+    for number, url in enumerate(urls, start=1):
+        write_kubeconfig(folder.kubeconfig("admin", number), url, authority.certificate, "admin", admin)
     manager = "system:kube-controller-manager"
     path = folder.keys / "controller-manager.kubeconfig"
-    write_kubeconfig(path, url, authority.certificate, manager, authority.issue_client(manager))
+    write_kubeconfig(path, urls[0], authority.certificate, manager, authority.issue_client(manager))
     return authority.certificate
 
 
@@ -84,12 +95,12 @@ def etcd_flags(folder: Folder, ports: Ports) -> list[str]:
     ]
 
 
-def apiserver_flags(folder: Folder, ports: Ports, node_port_range: str) -> list[str]:
-    """Return kube-apiserver's flags."""
+def apiserver_flags(folder: Folder, ports: Ports, node_port_range: str, apiserver: int = 1) -> list[str]:
+    """Return kube-apiserver's flags; several on one etcd differ in their port alone."""
     keys = folder.keys
     return [
         f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
-        f"--secure-port={ports.apiserver}",
+        f"--secure-port={ports.apiservers[apiserver - 1]}",
         "--bind-address=127.0.0.1",
         "--advertise-address=127.0.0.1",
         "--service-cluster-ip-range=10.0.0.0/16",

@@ -24,7 +24,7 @@ import psycopg
 from psycopg import sql
 
 from devcluster.errors import StartFailed
-from devcluster.processes import Child
+from devcluster.processes import Child, descendants, wait_until_gone
 from devcluster.unprivileged import as_user, unprivileged_user
 
 START_SECONDS, STOP_SECONDS = 30.0, 10.0
@@ -116,6 +116,28 @@ class EmbeddedPostgres:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def lives(self) -> bool:
+        """Return whether the server runs."""
+        return self._server is not None and self._server.exit_code() is None
+
+    def crash(self) -> None:
+        """Kill -9 the postmaster, as a fault does; return when its backends have left by themselves, too."""
+        if self._server is not None:
+            everything = descendants(self._server.pid)
+            os.kill(everything[0], signal.SIGKILL)
+            wait_until_gone(everything)
+            self._server.stop()
+
+    def restart(self) -> None:
+        """Start again after a crash: the same data, the same port.
+
+        Raises:
+            StartFailed: it does not start.
+        """
+        _wait_for_survivor(self._cluster)
+        while not self._launch():
+            time.sleep(0.05)  # whoever has the port just now is a client of somebody: it goes
 
     def _end(self, server: Child) -> None:
         """End it by the signal that waits for no client; the tether's SIGTERM would wait."""

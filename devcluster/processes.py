@@ -1,8 +1,11 @@
 """Child processes on a tether (tether.py): they end when asked, and with their parent however it dies."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +72,18 @@ class Child:
         """Return the end of the log."""
         return tail(self.log, lines) if self.log else ""
 
+    def kill(self) -> None:
+        """Kill -9 the program and all that it started; return when nothing of it is left. Safe to repeat."""
+        everything: list[int] = []
+        with contextlib.suppress(ProcessLookupError):  # it ends by itself just now
+            for program in descendants(self.pid)[:1]:
+                os.kill(program, signal.SIGSTOP)  # so that it makes no new process meanwhile
+            everything = descendants(self.pid)
+            for pid in everything:
+                os.kill(pid, signal.SIGKILL)
+        wait_until_gone(everything)
+        self.stop()
+
     def ask_to_stop(self) -> None:
         """Begin to stop it, without waiting."""
         if self._process.stdin and not self._process.stdin.closed:
@@ -114,6 +129,41 @@ def start_time(pid: int) -> str | None:
         return None
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else fields[19]
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below one that are no zombies, the nearest first."""
+    parents, found, generation = _parents(), [], [pid]
+    while generation:
+        generation = [child for child, parent in parents.items() if parent in generation]
+        found += generation
+    return found
+
+
+def _parents() -> dict[int, int]:
+    """Return the parent of each process of this machine that is no zombie."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # it has just ended
+        if state not in "ZX":
+            found[int(stat.parent.name)] = int(parent)
+    return found
+
+
+def wait_until_gone(pids: Sequence[int], seconds: float = _STOP_SECONDS) -> None:
+    """Return when none of these processes lives.
+
+    Raises:
+        TimeoutError: one of them is still there.
+    """
+    deadline = time.monotonic() + seconds
+    while left := [pid for pid in pids if start_time(pid)]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not gone within {seconds:.0f} s: processes {left}")
+        time.sleep(0.01)
 
 
 def python_environment() -> dict[str, str]:

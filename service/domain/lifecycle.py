@@ -46,7 +46,8 @@ SYNC_TRANSITIONS: dict[SyncState, frozenset[SyncState]] = {
     S.IN_SYNC: frozenset({S.DRIFTED, S.APPLYING, S.REMOVING, S.UNKNOWN}),
     S.DRIFTED: frozenset({S.IN_SYNC, S.APPLYING, S.REMOVING, S.UNKNOWN}),
     S.FAILED: frozenset({S.APPLYING, S.REMOVING, S.UNKNOWN}),
-    S.REMOVING: frozenset({S.REMOVING, S.REMOVED, S.FAILED, S.UNKNOWN}),
+    # Applying: it was resumed before it was gone.
+    S.REMOVING: frozenset({S.APPLYING, S.REMOVING, S.REMOVED, S.FAILED, S.UNKNOWN}),
     S.REMOVED: frozenset({S.APPLYING, S.REMOVING, S.UNKNOWN}),
     S.UNKNOWN: frozenset(S),
 }

@@ -74,11 +74,14 @@ def ended() -> Ended:
 
 @pytest.fixture(scope="module")
 def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Give a control plane with a data folder, in its second life; the first one made a namespace."""
+    """Give a control plane with a data folder, in its second life; the first one made a namespace.
+
+    Now it has two apiservers.
+    """
     data = tmp_path_factory.mktemp("restarted") / "data"
     with ControlPlane("30000-30009", data_dir=data) as plane:
         plane.add_namespace("kept")
-    with ControlPlane("30000-30009", data_dir=data) as plane:
+    with ControlPlane("30000-30009", data_dir=data, apiservers=2) as plane:
         yield plane
 
 
@@ -233,6 +236,36 @@ def test_a_data_folder_that_is_in_use_is_refused(restarted: ControlPlane) -> Non
 def test_a_client_of_a_stopped_control_plane_says_that_nobody_answers(ended: Ended) -> None:
     with pytest.raises(ApiAway, match=f"no answer from {ended.url} to GET /readyz"):
         ended.client.request("GET", "/readyz")
+
+
+def test_of_two_apiservers_one_goes_on_when_the_other_is_killed(restarted: ControlPlane) -> None:
+    restarted.add_namespace("shared")
+    first, second = (restarted.client("worker", number) for number in (1, 2))
+    path = "/api/v1/namespaces/shared/services"
+    first.request("POST", path, make_service(30008))
+
+    restarted.kill("kube-apiserver")
+
+    assert not restarted.lives("kube-apiserver")
+    assert second.request("GET", f"{path}/web")["spec"]["ports"][0]["nodePort"] == 30008
+    with pytest.raises(ApiRefused, match="provided port is already allocated"):
+        second.request("POST", path, make_service(30008, "other"))
+    restarted.launch("kube-apiserver")
+    wait_for(lambda: answers(first, f"{path}/web"), "the first one answers again")
+
+
+def answers(client: Client, path: str) -> bool:
+    """Return whether an apiserver gives an object out."""
+    try:
+        client.request("GET", path)
+    except (ApiAway, ApiRefused):
+        return False
+    return True
+
+
+def test_an_apiserver_that_is_not_there_is_named(restarted: ControlPlane) -> None:
+    with pytest.raises(ValueError, match="no apiserver 3: this control plane has 2"):
+        restarted.kubeconfig("admin", apiserver=3)
 
 
 def test_nonsense_is_no_range() -> None:

@@ -12,12 +12,24 @@ from tests.e2e.world import World, new_world
 from tests.postgres import Server
 
 NODE_ADDRESS = "192.0.2.1"
+SUMMARY = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def summary(pytestconfig: pytest.Config) -> list[str]:
+    """Give what `make faults` ends with, for tests to add to."""
+    return pytestconfig.stash.setdefault(SUMMARY, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for text in config.stash.get(SUMMARY, []):
+        terminalreporter.write_line(text)
 
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """Give a control plane with one Node."""
-    with ControlPlane(node_port_range="30000-30200") as started:
+    """Give a control plane with one Node: the worker has one apiserver, the tests the other one."""
+    with ControlPlane(node_port_range="30000-30200", apiservers=2) as started:
         add_node(started.client("admin"), address=NODE_ADDRESS)
         yield started
 

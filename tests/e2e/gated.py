@@ -1,8 +1,8 @@
 """A world whose processes reach database and cluster through gates, and a request that may get no answer."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import urllib3
 
@@ -19,6 +19,8 @@ class Gated:
     api_gate: PostgresGate
     worker_gate: PostgresGate
     cluster_gate: HttpGate
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the worker, where they are not as usual."""
 
     @classmethod
     def of(cls, world: World) -> "Gated":
@@ -44,13 +46,13 @@ class Gated:
     def _gates(self) -> tuple[PostgresGate, PostgresGate, HttpGate]:
         return self.api_gate, self.worker_gate, self.cluster_gate
 
-    def start_api(self) -> None:
+    def start_api(self, wait: bool = True) -> None:
         """Start the api behind its gate."""
-        self.world.start_api(self.api_gate.url)
+        self.world.start_api(self.api_gate.url, wait)
 
-    def start_worker(self) -> None:
+    def start_worker(self, wait: bool = True) -> None:
         """Start the worker behind its two gates."""
-        self.world.start_worker(self.worker_gate.url, self.cluster_gate.kubeconfig)
+        self.world.start_worker(self.worker_gate.url, self.cluster_gate.kubeconfig, wait, **self.settings)
 
 
 class Attempt(threading.Thread):

@@ -28,6 +28,10 @@ class Hold:
         """Return when the message has come, and stands."""
         assert self._reached.wait(SECONDS), f"nothing came to be held {self.when} it was executed"
 
+    def is_reached(self, seconds: float) -> bool:
+        """Return whether the message has come, after waiting at most so long for it."""
+        return self._reached.wait(seconds)
+
     def drop(self) -> None:
         """Throw away what is held: the request before, the answer after."""
         self._decided.set()

@@ -3,8 +3,9 @@
 import base64
 import contextlib
 import ssl
+import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import urllib3
 import yaml
 
 from tests.e2e.gates import Gate, Hold
+
+READ_SECONDS = 60.0
+"""Longer than any client waits: a call that was let go is told of, also when nobody listens any more."""
 
 PASSED_ON = ("Authorization", "Accept", "Content-Type", "User-Agent")
 
@@ -23,10 +27,16 @@ class Call:
 
     method: str
     path: str
+    status: int | None = None
+    """What it was answered with, once it was."""
 
     def is_for(self, method: str, namespace: str) -> bool:
         """Return whether it is a call of that method on the Services of a namespace."""
         return self.method == method and f"/namespaces/{namespace}/services" in self.path
+
+    def is_write(self) -> bool:
+        """Return whether it may change a Service."""
+        return self.method != "GET" and "/services" in self.path
 
     def is_watch(self) -> bool:
         """Return whether its answer has no end."""
@@ -43,9 +53,7 @@ class HttpGate(Gate):
         self._url = entry["cluster"]["server"]
         self._pool = urllib3.PoolManager(ssl_context=_trust(entry["cluster"]), retries=False, maxsize=8)
         self.executed: list[Call] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         entry["cluster"] = {"server": f"http://127.0.0.1:{self._server.server_port}"}
@@ -67,13 +75,23 @@ class HttpGate(Gate):
     def send(self, call: Call, headers: dict[str, str], body: bytes | None) -> urllib3.BaseHTTPResponse:
         """Send a call on to the apiserver; return its answer, the body of a watch unread."""
         url, whole = self._url + call.path, not call.is_watch()
-        timeout = urllib3.Timeout(connect=5, read=15 if whole else None)
+        timeout = urllib3.Timeout(connect=5, read=READ_SECONDS if whole else None)
         answer = self._pool.request(
             call.method, url, headers=headers, body=body, timeout=timeout, preload_content=whole
         )
         if whole:
-            self.executed.append(call)
+            self.executed.append(replace(call, status=answer.status))
         return answer
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that hangs up: it was killed."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 def _trust(cluster: dict[str, Any]) -> ssl.SSLContext:

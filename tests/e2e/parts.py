@@ -1,8 +1,6 @@
 """The product's processes as a person starts them, ``python -m service api`` and ``worker``; how they die."""
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +11,7 @@ from typing import TypeVar
 import urllib3
 
 from devcluster.ports import free_ports
-from devcluster.processes import Child, start_time
+from devcluster.processes import Child, descendants
 
 Found = TypeVar("Found")
 SECONDS = 20.0
@@ -63,28 +61,6 @@ def run_command(*arguments: str, **settings: str | None) -> subprocess.Completed
     )
 
 
-def parents() -> dict[int, int]:
-    """Return for each process of this machine that is no zombie its parent's pid."""
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue  # it has just ended
-        if state not in "ZX":
-            found[int(stat.parent.name)] = int(parent)
-    return found
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes below one, the nearest first."""
-    by_child, found, generation = parents(), [], [pid]
-    while generation:
-        generation = [child for child, parent in by_child.items() if parent in generation]
-        found += generation
-    return found
-
-
 class Part:
     """One process of the product; it dies with the test run."""
 
@@ -125,15 +101,7 @@ class Part:
 
     def kill(self) -> None:
         """Kill -9 all of it at once; return when nothing of it is left. Safe to repeat."""
-        everything: list[int] = []
-        with contextlib.suppress(ProcessLookupError):  # it ends by itself just now
-            for program in self.pids()[:1]:
-                os.kill(program, signal.SIGSTOP)  # so that a master makes no new process meanwhile
-            everything = self.pids()
-            for pid in everything:
-                os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(map(start_time, everything)), f"{self.name} is gone")
-        self._child.stop()
+        self._child.kill()
 
 
 class Api(Part):

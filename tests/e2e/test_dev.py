@@ -16,8 +16,8 @@ import pytest
 import urllib3
 
 from devcluster.ports import free_ports
-from devcluster.processes import Identity, identify
-from tests.e2e.parts import descendants, environment, wait_until
+from devcluster.processes import Identity, descendants, identify
+from tests.e2e.parts import environment, wait_until
 
 pytestmark = [pytest.mark.xdist_group("dev"), pytest.mark.timeout(180)]
 UP_SECONDS = 60.0

@@ -1,116 +1,92 @@
-"""Kills at random moments while exposures come and go; in the end ledger and cluster agree, whatever was hit.
+"""Faults of every kind; in the end ledger and cluster agree, whatever was hit.
 
-FAULT_ROUNDS=N plays N rounds (make faults), FAULT_SEED=S begins with another seed. The moments of the kills
-are real time, so a seed brings back the same wishes and the same order of kills, not the same instructions.
+`make faults` plays all of it for as long as it takes; the suite plays a short piece. FAULT_SEED=S begins with
+another seed, FAULT_ROUNDS=N plays N storms, of FAULTS=N faults each.
 """
 
 import os
 import random
-import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-import urllib3
 
-from tests.e2e.invariants import faults, left_to_do
-from tests.e2e.parts import wait_until
-from tests.e2e.world import Answer, Document, World
+from devcluster import ControlPlane
+from tests.e2e.boundaries import Boundary, Kill, counting, killing
+from tests.e2e.fault_world import FaultWorld, new_fault_world
+from tests.e2e.late_call import LATE_CALLS
+from tests.e2e.storm import Storm, say
+from tests.e2e.whole_story import Story
 
 pytestmark = pytest.mark.faults
-FIRST_SEED = int(os.environ.get("FAULT_SEED", "1"))
+SEED = int(os.environ.get("FAULT_SEED", "1"))
+IS_LONG = "FAULT_ROUNDS" in os.environ
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
-KILLS = 4
-NAMES = 8
-PAUSE_SECONDS = (0.02, 0.6)
-SETTLE_SECONDS = 45.0
-"""More than a create of unknown outcome may be under way, and every pause after a failure."""
+FAULTS = int(os.environ.get("FAULTS", "320" if IS_LONG else "10"))
+PEOPLE = 6 if IS_LONG else 3
 
 
-class Client(threading.Thread):
-    """Asks, approves and takes back at random until it is stopped; a missing answer is nothing to it.
-
-    Each name is asked for again once it is free, so that names and numbers change hands.
-    """
-
-    def __init__(self, world: World, chance: random.Random) -> None:
-        super().__init__(daemon=True)
-        self._world = world
-        self._chance = chance
-        self._stopping = threading.Event()
-        self.unexpected: list[str] = []
-        self.answered = 0
-        self.start()
-
-    def run(self) -> None:
-        while not self._stopping.is_set():
-            name = f"storm-{self._chance.randrange(NAMES)}"
-            step = self._chance.choice((self._ask, self._decide, self._decide, self._take_back))
-            try:
-                step(name)
-                self.answered += 1
-            except (urllib3.exceptions.HTTPError, AssertionError):
-                self._stopping.wait(0.05)
-
-    def stop(self) -> None:
-        """Return when it has stopped."""
-        self._stopping.set()
-        self.join(20)
-        assert not self.is_alive()
-
-    def _ask(self, name: str) -> None:
-        self._expect(self._world.submit(self._world.request(name)), 201, 409, 503)
-
-    def _decide(self, name: str) -> None:
-        for exposure in self._find(name):
-            if exposure["status"]["pending"]:
-                self._expect(self._world.review(exposure), 201, 409, 503)
-
-    def _take_back(self, name: str) -> None:
-        for exposure in self._find(name):
-            if exposure["status"]["state"] != "Ended":
-                self._expect(self._world.delete(exposure), 202, 409, 503)
-
-    def _find(self, name: str) -> list[Document]:
-        page = self._world.caller("ann").get(f"/v1/exposures?name={name}&page_size=1")
-        found: list[Document] = page["items"]
-        return found
-
-    def _expect(self, answer: Answer, *statuses: int) -> None:
-        if answer.status not in statuses:
-            self.unexpected.append(f"{answer.status}: {answer.text}")
+@pytest.fixture(scope="module")
+def fault_world(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FaultWorld]:
+    """Give a world that can break anywhere; its api and first worker run."""
+    with new_fault_world(control_plane, tmp_path_factory.mktemp("faults")) as made:
+        yield made
 
 
-def play(world: World, seed: int) -> int:
-    """Kill api and worker at random under a client's wishes; return how many of them were answered."""
-    chance = random.Random(seed)
-    client = Client(world, random.Random(chance.random()))
-    starts: dict[str, Callable[[], None]] = {
-        "api": world.start_api,
-        "worker": lambda: world.start_worker(wait=False),
-    }
-    for _ in range(KILLS):
-        time.sleep(chance.uniform(*PAUSE_SECONDS))  # the moment is the fault's, not something waited for
-        victims = chance.choice((["api"], ["worker"], ["api", "worker"]))
-        for name in victims:
-            getattr(world, name).kill()
-        for name in victims:
-            starts[name]()
-    client.stop()
-    assert client.unexpected == []
-    return client.answered
+def plays(boundaries: Sequence[Boundary]) -> list[list[Kill]]:
+    """Return the kills of each play: one of each boundary and moment, or a sample of one of each gate."""
+    if IS_LONG:
+        return [[Kill(boundary, when)] for boundary in boundaries for when in ("before", "after")]
+    chance = random.Random(SEED)
+    by_gate = {boundary.gate: [b for b in boundaries if b.gate == boundary.gate] for boundary in boundaries}
+    return [[Kill(chance.choice(some), chance.choice(("before", "after"))) for some in by_gate.values()]]
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + ROUNDS))
-def test_ledger_and_cluster_agree_after_kills_at_random_moments(world: World, seed: int):
-    answered = play(world, seed)
+@pytest.mark.timeout(3600 if IS_LONG else 300)
+def test_a_story_ends_well_whatever_boundary_a_process_is_killed_at(
+    fault_world: FaultWorld, summary: list[str]
+):
+    gated, begun = fault_world.gated, time.monotonic()
+    with counting(gated) as boundaries:
+        Story(gated, "undisturbed").tell()
+    assert {boundary.gate for boundary in boundaries} == {"api", "worker", "cluster"}
 
-    unsettled = f"{seed=}: the worker has something to do for"
-    wait_until(
-        lambda: left_to_do(world) == [],
-        lambda: f"{unsettled} {left_to_do(world)}\n{world.logs()}",
-        SETTLE_SECONDS,
+    missed, done = [], Counter[str]()
+    for number, kills in enumerate(plays(boundaries), start=1):
+        with killing(gated, kills) as killers:
+            Story(gated, f"killed-{number}").tell()
+        say(f"{time.monotonic() - begun:.0f} s: killed {', '.join(map(str, kills))}")
+        done.update(f"{kill.boundary.gate} {kill.when}" for kill in kills)
+        missed += [str(killer.kill) for killer in killers if not killer.struck]
+        assert [killer.failure for killer in killers if killer.failure] == []
+
+    listed = ", ".join(f"{what} {count}" for what, count in sorted(done.items()))
+    seconds = time.monotonic() - begun
+    summary.append(f"{len(boundaries)} boundaries, {done.total()} kills in {seconds:.0f} s: {listed}")
+    assert missed == []
+
+
+@pytest.mark.parametrize("story", LATE_CALLS if IS_LONG else LATE_CALLS[:1], ids=lambda story: story.__name__)
+def test_a_late_call_changes_nothing_that_stays(
+    fault_world: FaultWorld, story: Callable[[FaultWorld], float], summary: list[str]
+):
+    seconds = story(fault_world)
+
+    summary.append(
+        f"{story.__name__}: another worker had done it {seconds:.1f} s after the first stood still"
     )
-    assert faults(world) == []
-    assert answered > 0
+
+
+@pytest.mark.timeout(1800 if IS_LONG else 300)
+@pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
+def test_cluster_and_ledger_agree_after_a_storm(fault_world: FaultWorld, seed: int, summary: list[str]):
+    fault_world.start_second()
+
+    report = Storm(fault_world, seed).play(FAULTS, PEOPLE)
+
+    summary.append(report.text())
+    assert report.broken == []
+    assert report.faults.total() == FAULTS

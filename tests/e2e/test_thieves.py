@@ -22,7 +22,7 @@ THIEVES = "thieves"
 @pytest.fixture(scope="module")
 def control_plane() -> Iterator[ControlPlane]:
     """Give a control plane of few node ports, with a namespace for others."""
-    with ControlPlane(node_port_range=RANGE) as started:
+    with ControlPlane(node_port_range=RANGE, apiservers=2) as started:
         add_node(started.client("admin"), address="192.0.2.1")
         started.add_namespace(THIEVES)
         yield started
@@ -39,7 +39,7 @@ def kubectl(world: World, *words: str) -> str:
     """Run kubectl as the cluster's admin, in the thieves' namespace."""
     control_plane = world.control_plane
     assert control_plane.kubectl is not None
-    command = [str(control_plane.kubectl), f"--kubeconfig={control_plane.kubeconfig('admin')}"]
+    command = [str(control_plane.kubectl), f"--kubeconfig={control_plane.kubeconfig('admin', apiserver=2)}"]
     done = subprocess.run(
         [*command, f"--namespace={THIEVES}", *words], capture_output=True, text=True, timeout=30, check=False
     )

@@ -17,7 +17,7 @@ import yaml
 from sqlalchemy import text
 
 from service.domain.manifest import MANAGED_BY, Mark
-from tests.e2e.invariants import faults
+from tests.e2e.invariants import FILLED_IN_BY_THE_SERVER, faults
 from tests.e2e.parts import run_command, wait_until
 from tests.e2e.world import Document, World, condition, path_of
 
@@ -34,10 +34,6 @@ TOKENS = {
     "ben": ("--person", "ben", "--team", "team-b", "--role", "requester"),
     "eve": ("--person", "eve", "--group", "platform", "--role", "approver"),
 }
-FILLED_IN_BY_THE_SERVER = {
-    "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy",
-    "externalTrafficPolicy", "sessionAffinity",
-}  # fmt: skip
 WITHIN_SECONDS = 1.0
 ENOUGH = 5
 """So many approvals are timed."""

@@ -1,11 +1,13 @@
 """A world for one module of tests: a fresh ledger, two teams with namespaces in a real cluster, processes.
 
 Nothing in it is a stand-in: HTTP over a socket to gunicorn, a worker with the rights of worker-rbac.yaml, a
-real PostgreSQL as the restricted login. Beside the API tests look at the kube-apiserver, as its admin.
+real PostgreSQL as the restricted login. Beside the API tests look at the cluster as its admin, and change it
+by hand: through an apiserver of their own, so that the worker's one never knows anything from memory alone.
 """
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,10 +56,10 @@ class Answer:
 class Caller:
     """A client with somebody's token; nothing is sent twice by itself."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, seconds: float = 30) -> None:
         self._url = url
         self._headers = {"Authorization": f"Bearer {token}"}
-        self._pool = urllib3.PoolManager(retries=False, timeout=30)
+        self._pool = urllib3.PoolManager(retries=False, timeout=seconds)
 
     def call(self, method: str, path: str, body: Document | None = None, **headers: str) -> Answer:
         """Send one request; header names are written with underscores.
@@ -85,14 +87,13 @@ class World:
 
     def __init__(self, control_plane: ControlPlane, database: Database, folder: Path) -> None:
         self.control_plane = control_plane
-        self.admin = control_plane.client("admin")
+        self.admin = control_plane.client("admin", apiserver=2)
         self.database = database
         self.folder = folder
         self.namespaces = {"team-a": f"a-{os.urandom(4).hex()}", "team-b": f"b-{os.urandom(4).hex()}"}
         for namespace in self.namespaces.values():
             control_plane.add_namespace(namespace)
-        self._api: Api | None = None
-        self._worker: Part | None = None
+        self._parts: dict[str, Part] = {}
         self._callers: dict[str, Caller] = {}
         self._tokens: dict[str, str] = {}
 
@@ -111,62 +112,94 @@ class World:
     @property
     def api(self) -> Api:
         """The api that was started last."""
-        assert self._api, "no api was started"
-        return self._api
+        assert "api" in self._parts, "no api was started"
+        found = self._parts["api"]
+        assert isinstance(found, Api)
+        return found
 
     @property
     def worker(self) -> Part:
         """The worker that was started last."""
-        assert self._worker, "no worker was started"
-        return self._worker
+        assert "worker" in self._parts, "no worker was started"
+        return self._parts["worker"]
 
     @property
     def parts(self) -> list[Part]:
-        """What was started of the two."""
-        return [part for part in (self._api, self._worker) if part]
+        """What was started."""
+        return list(self._parts.values())
+
+    def part(self, name: str) -> Part:
+        """Return one by its name: api, worker, worker-2."""
+        return self._parts[name]
 
     def use_token(self, caller: str, token: str) -> None:
         """Say which token a caller has."""
         self._tokens[caller] = token
 
-    def start_api(self, database_url: str | None = None) -> None:
+    def start_api(self, database_url: str | None = None, wait: bool = True) -> None:
         """Start the api, at the address that it had before, and wait until it is ready."""
         port = None
-        if self._api:
-            port = self._api.port
-            self._api.kill()
-        self._api = Api(self.folder / "api.log", database_url or self.database.url, port)
-        self._api.wait_until_ready()
+        if "api" in self._parts:
+            port = self.api.port
+            self.api.kill()
+        api = self._parts["api"] = Api(self.folder / "api.log", database_url or self.database.url, port)
+        if wait:
+            api.wait_until_ready()
 
     def start_worker(
-        self, database_url: str | None = None, kubeconfig: Path | None = None, wait: bool = True
+        self,
+        database_url: str | None = None,
+        kubeconfig: Path | None = None,
+        wait: bool = True,
+        name: str = "worker",
+        **settings: str,
     ) -> None:
-        """Start the worker; it has only its own restricted rights. Of the one before no lease is left."""
-        if self._worker:
-            self._worker.kill()
-            with self.database.transaction() as session:
-                session.execute(text("DELETE FROM lease"))
+        """Start a worker; it has only its own restricted rights. Unless another one runs no lease is left.
+
+        Args:
+            database_url, kubeconfig: by default the way there is a direct one.
+            wait: until it has looked at the cluster.
+            name: of which one; one that runs is killed.
+            settings: what is not as usual.
+        """
+        if name in self._parts:
+            self._parts[name].kill()
+            if not any(part.lives() for key, part in self._parts.items() if key.startswith("worker")):
+                with self.database.transaction() as session:
+                    session.execute(text("DELETE FROM lease"))
         begun = datetime.now(UTC)
-        worker = self._worker = self.another_worker("worker.log", database_url, kubeconfig)
+        worker = self._parts[name] = self.another_worker(
+            f"{name}.log", database_url, kubeconfig, name=name, **settings
+        )
         if wait:
             wait_for_look(worker, self.database, begun)
 
     def another_worker(
-        self, log: str, database_url: str | None = None, kubeconfig: Path | None = None
+        self,
+        log: str,
+        database_url: str | None = None,
+        kubeconfig: Path | None = None,
+        name: str = "worker",
+        **settings: str,
     ) -> Part:
         """Start a worker beside those there are; whoever starts it ends it."""
-        settings = {
+        usual = {
             "DATABASE_URL": database_url or self.database.url,
             "KUBECONFIG": str(kubeconfig or self.control_plane.kubeconfig("worker")),
             "POLL_SECONDS": "0.5",
         }
-        return Part("worker", self.folder / log, environment(**settings))
+        command = [sys.executable, "-m", "service", "worker"]
+        return Part(name, self.folder / log, environment(**{**usual, **settings}), command)
 
     def caller(self, name: str) -> Caller:
         """Return a client with the token of one of PEOPLE."""
         if name not in self._callers:
-            self._callers[name] = Caller(self.api.url, self._tokens[name])
+            self._callers[name] = self.new_caller(name)
         return self._callers[name]
+
+    def new_caller(self, name: str, seconds: float = 30) -> Caller:
+        """Return one more client of somebody, that waits no longer for an answer."""
+        return Caller(self.api.url, self._tokens[name], seconds)
 
     def request(self, name: str, team: str = "team-a", node_port: int | None = None, **spec: Any) -> Document:
         """Return the body of a request, by default for a NodePort that the ledger chooses."""
@@ -193,6 +226,15 @@ class World:
         path = f"{path_of(exposure)}/revisions/{pending['revision']}/reviews"
         body = {"verdict": verdict, "digest": pending["digest"], "comment": "as read"}
         return self.caller(who).call("POST", path, body)
+
+    def change(self, exposure: Document, spec: Document, who: str = "ann", if_match: str = "*") -> Answer:
+        """Change an exposure by a merge patch of its specification."""
+        body = {"spec": spec}
+        return self.caller(who).call("PATCH", path_of(exposure), body, If_Match=if_match)
+
+    def set_intent(self, exposure: Document, word: str, who: str = "ann") -> Answer:
+        """Suspend or resume an exposure."""
+        return self.caller(who).call("POST", f"{path_of(exposure)}/{word}", If_Match="*")
 
     def delete(self, exposure: Document, who: str = "ann", if_match: str = "*") -> Answer:
         """Take an exposure back."""

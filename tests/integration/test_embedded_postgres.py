@@ -54,6 +54,20 @@ def test_it_starts_from_nothing_and_keeps_its_data(tmp_path: Path) -> None:
         connect(again.owner_url)
 
 
+def test_what_was_committed_outlives_kill_9_of_the_postmaster(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        with connect(server.owner_url) as owner:
+            owner.execute("CREATE TABLE kept AS SELECT 7 AS number")
+        postmaster = postmaster_of(tmp_path / "data")
+
+        server.crash()
+        server.restart()
+
+        with connect(server.owner_url) as owner:  # the same URL: its clients need not be told
+            assert owner.execute("SELECT number FROM kept").fetchone() == (7,)
+        assert postmaster_of(tmp_path / "data") != postmaster
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder of ``server``."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.errors import WriteRefused
+from service.domain.errors import ClusterAway, WriteRefused
 from service.domain.exposure import SyncState
 from service.domain.manifest import Mark
 from tests.conftest import Clock
@@ -185,3 +185,25 @@ def test_a_lost_create_that_did_arrive_is_removed_without_waiting_for_it(world: 
     world.cycle()
     assert_ended(world, story, "Withdrawn")
     assert world.claimed() == "cooling"
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_what_is_resumed_before_its_removal_was_seen_to_be_done_is_there_again(
+    world: SteppingWorld, is_gone: bool
+) -> None:
+    story = world.live()
+    intend(world, story, "suspend")
+    world.cluster.refuse_next("delete", ClusterAway("no answer"))
+    world.cycle()
+    if is_gone:  # it did arrive
+        world.cluster.remove("team-a", "hello")
+    intend(world, story, "resume")
+    world.later(seconds=10)
+
+    assert story.condition("Applied") == ("True", "InSync")
+    assert world.service(story)["spec"]["ports"][0]["nodePort"] == PORT
+    assert world.cycle() == 0
+
+
+def intend(world: SteppingWorld, story: Story, word: str) -> None:
+    assert world.api.ann.post(f"{story.at}/{word}", {}, If_Match="*").status_code == 202
