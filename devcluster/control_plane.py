@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.03
 NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager")
 _TRIES = 3
 _PORT_TAKEN = "address already in use"
-USERS = ("admin", "worker")
+USERS = ("admin", "worker", "kube-proxy")
 
 
 class ControlPlane:
@@ -105,7 +105,7 @@ class ControlPlane:
             self._lock = None
 
     def kubeconfig(self, user: str) -> Path:
-        """Return the kubeconfig of ``admin`` (cluster-admin) or ``worker`` (worker-rbac.yaml, no more)."""
+        """Return a kubeconfig: ``admin`` is cluster-admin, ``worker`` has worker-rbac.yaml and no more."""
         if user not in USERS:
             raise ValueError(f"{user} is no user of devcluster: {' or '.join(USERS)}")
         return self._running().kubeconfig(user)

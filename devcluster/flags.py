@@ -66,6 +66,9 @@ def write_keys(folder: Folder, url: str) -> bytes:
     manager = "system:kube-controller-manager"
     path = folder.keys / "controller-manager.kubeconfig"
     write_kubeconfig(path, url, authority.certificate, manager, authority.issue_client(manager))
+    proxy = "system:kube-proxy"
+    path = folder.kubeconfig("kube-proxy")
+    write_kubeconfig(path, url, authority.certificate, proxy, authority.issue_client(proxy))
     return authority.certificate
 
 
