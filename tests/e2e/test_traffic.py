@@ -233,7 +233,7 @@ def test_a_suspended_exposure_is_silent_until_it_is_resumed(traffic: Traffic):
     assert traffic.address(traffic.world.wait_for(exposure, "Active")) == address
 
 
-def test_an_exposure_whose_lifetime_is_over_is_silent(traffic: Traffic):
+def test_an_exposure_whose_lifetime_is_over_is_silent_until_it_is_renewed(traffic: Traffic):
     exposure = traffic.expose("expired", "hello")
     address = traffic.address(exposure)
     traffic.wait_for_answer(traffic.client, address, "hello")
@@ -242,6 +242,9 @@ def test_an_exposure_whose_lifetime_is_over_is_silent(traffic: Traffic):
 
     traffic.wait_for_silence(traffic.client, address)
     assert traffic.world.wait_for(exposure, "Suspended")["status"]["access"] == []
+    traffic.post(exposure, "renewals", {"justification": "the demo goes on"})
+    traffic.approve(exposure)
+    traffic.wait_for_answer(traffic.client, address, "hello")
 
 
 def test_a_deleted_exposure_is_silent(traffic: Traffic):

@@ -181,9 +181,9 @@ class Traffic:
         answer = self.world.caller("ann").call("PATCH", path_of(exposure), {"spec": dict(spec)}, **headers)
         assert answer.status == 202, answer.text
 
-    def post(self, exposure: Document, word: str) -> None:
-        """Suspend or resume it."""
-        answer = self.world.caller("ann").call("POST", f"{path_of(exposure)}/{word}", If_Match="*")
+    def post(self, exposure: Document, word: str, body: Document | None = None) -> None:
+        """Suspend, resume or renew it."""
+        answer = self.world.caller("ann").call("POST", f"{path_of(exposure)}/{word}", body, If_Match="*")
         assert answer.status == 202, answer.text
 
     def patch_by_hand(self, exposure: Document, patch: Document, subresource: str = "") -> None:
