@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint fmt openapi bench faults fuzz binaries clean
+.PHONY: help demo test lint fmt openapi bench faults fuzz binaries system clean
 
 help: ## list the targets
 	@echo "make TARGET, and TARGET is one of:"
@@ -27,7 +27,7 @@ demo: $(READY) ## start everything and tell the story of one exposure; ONCE=1: s
 
 # In the order of the folders: the long files stand early, so that no process waits for the others at the end. One
 # process more than the two cores that it is made for: many tests wait for a server to start or for a time to be over.
-test: $(READY) binaries ## run all tests, on real PostgreSQL and a real kube-apiserver
+test: $(READY) binaries system ## run all tests, on real PostgreSQL and a real kube-apiserver
 	@echo "==> Tests: three processes, a file at a time"
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 10 --durations-min 1
 
@@ -59,6 +59,9 @@ fuzz: $(READY) ## every generated test with thousands of examples, requests to t
 
 binaries: $(READY)
 	@$(BIN)/python -m devcluster build
+
+system: ## install nft and ip, which the tests of real traffic need; says so where it cannot
+	@devcluster/system.sh
 
 clean: ## remove the environment, the development data and the caches of this tree
 	rm -rf $(VENV) .dev .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build-report

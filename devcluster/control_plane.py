@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.03
 NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager")
 _TRIES = 3
 _PORT_TAKEN = "address already in use"
-USERS = ("admin", "worker")
+USERS = ("admin", "worker", "kube-proxy")
 
 
 class ControlPlane:
@@ -114,11 +114,11 @@ class ControlPlane:
             self._lock = None
 
     def kubeconfig(self, user: str, apiserver: int = 1) -> Path:
-        """Return the kubeconfig of ``admin`` (cluster-admin) or ``worker`` (worker-rbac.yaml, no more).
+        """Return the kubeconfig of a user.
 
         Args:
-            user: one of the two.
-            apiserver: which of them it leads to, counted from 1.
+            user: ``admin`` (cluster-admin), ``worker`` (worker-rbac.yaml, no more) or ``kube-proxy``.
+            apiserver: which of them it leads to, counted from 1; the last one has but the first.
         """
         if user not in USERS:
             raise ValueError(f"{user} is no user of devcluster: {' or '.join(USERS)}")

@@ -77,6 +77,9 @@ def write_keys(folder: Folder, urls: Sequence[str]) -> bytes:
     manager = "system:kube-controller-manager"
     path = folder.keys / "controller-manager.kubeconfig"
     write_kubeconfig(path, urls[0], authority.certificate, manager, authority.issue_client(manager))
+    proxy = "system:kube-proxy"
+    path = folder.kubeconfig("kube-proxy")
+    write_kubeconfig(path, urls[0], authority.certificate, proxy, authority.issue_client(proxy))
     return authority.certificate
 
 

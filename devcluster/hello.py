@@ -6,7 +6,7 @@ first line on standard output is the port. It ends when the process that started
 
 import http.server
 import os
-import socket
+import socketserver
 import sys
 import threading
 import time
@@ -22,35 +22,48 @@ from devcluster.workload import add_pod
 
 CONTAINER_PORT = 8000
 _LOOK_SECONDS = 0.5
+_STOP_LOOK_SECONDS = 0.05
 
 
 def main(text: str, port: int) -> None:
     """Serve until the parent is gone."""
     parent = os.getppid()
-    body = (text + "\n").encode()
-
-    class Answer(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Answer)
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    datagrams.bind(("127.0.0.1", server.server_port))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    threading.Thread(target=_answer_datagrams, args=(datagrams, text.encode()), daemon=True).start()
-    sys.stdout.write(f"{server.server_port}\n")
+    answers = Answers(text, "127.0.0.1", port)
+    sys.stdout.write(f"{answers.port}\n")
     sys.stdout.flush()
     while os.getppid() == parent:
         time.sleep(_LOOK_SECONDS)
+
+
+class Answers:
+    """The workload in threads of this process, at one address; ``port`` is where it answers."""
+
+    def __init__(self, text: str, address: str, port: int) -> None:
+        """Listen and begin to answer; ``port`` 0 takes a free one."""
+        stream = _StreamServer((address, port), _http_answer((text + "\n").encode()))
+        self.port = int(stream.server_address[1])
+        datagrams = socketserver.UDPServer((address, self.port), _datagram_answer(text.encode()))
+        self._servers: tuple[socketserver.BaseServer, ...] = (stream, datagrams)
+        self._threads = [
+            threading.Thread(target=server.serve_forever, args=(_STOP_LOOK_SECONDS,), daemon=True)
+            for server in self._servers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Answer no more."""
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class _StreamServer(socketserver.ThreadingTCPServer):
+    """The one of http.server looks its own name up, and in a network of ours no name server answers."""
+
+    allow_reuse_address = True
+    daemon_threads = True
 
 
 class Hello:
@@ -110,10 +123,29 @@ def serve_pod(control_plane: ControlPlane, namespace: str, number: int) -> Itera
         yield hello
 
 
-def _answer_datagrams(datagrams: socket.socket, answer: bytes) -> None:
-    while True:
-        _, client = datagrams.recvfrom(2048)
-        datagrams.sendto(answer, client)
+def _http_answer(body: bytes) -> type[http.server.BaseHTTPRequestHandler]:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Answer
+
+
+def _datagram_answer(answer: bytes) -> type[socketserver.BaseRequestHandler]:
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request[1].sendto(answer, self.client_address)
+
+    return Answer
 
 
 if __name__ == "__main__":
