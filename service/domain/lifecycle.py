@@ -46,7 +46,7 @@ SYNC_TRANSITIONS: dict[SyncState, frozenset[SyncState]] = {
     S.IN_SYNC: frozenset({S.DRIFTED, S.APPLYING, S.REMOVING, S.UNKNOWN}),
     S.DRIFTED: frozenset({S.IN_SYNC, S.APPLYING, S.REMOVING, S.UNKNOWN}),
     S.FAILED: frozenset({S.APPLYING, S.REMOVING, S.UNKNOWN}),
-    S.REMOVING: frozenset({S.REMOVING, S.REMOVED, S.FAILED, S.UNKNOWN}),
+    S.REMOVING: frozenset({S.REMOVING, S.REMOVED, S.APPLYING, S.FAILED, S.UNKNOWN}),  # resumed meanwhile
     S.REMOVED: frozenset({S.APPLYING, S.REMOVING, S.UNKNOWN}),
     S.UNKNOWN: frozenset(S),
 }

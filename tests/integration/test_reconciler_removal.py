@@ -1,5 +1,7 @@
 """How an exposure goes: the Service first, then its port to cooling, and nothing is left behind."""
 
+from functools import partial
+
 import pytest
 
 from service.domain.errors import WriteRefused
@@ -185,3 +187,20 @@ def test_a_lost_create_that_did_arrive_is_removed_without_waiting_for_it(world: 
     world.cycle()
     assert_ended(world, story, "Withdrawn")
     assert world.claimed() == "cooling"
+
+
+@pytest.mark.parametrize("moment", ["before the delete", "after the delete"])
+def test_a_resume_while_the_service_is_being_removed_ends_with_the_service(
+    world: SteppingWorld, moment: str
+) -> None:
+    story = world.live()
+    story.post("suspend")
+    resume = partial(story.post, "resume")
+    late = partial(world.cluster.before_next, "service", resume)
+    world.cluster.before_next("delete", resume if moment == "before the delete" else late)
+
+    world.cycle(2)
+
+    assert world.service(story)["spec"]["ports"][0]["nodePort"] == PORT
+    assert story.condition("Applied") == ("True", "InSync")
+    assert world.claimed() == "bound"

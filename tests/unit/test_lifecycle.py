@@ -38,7 +38,7 @@ SYNCS = """
     in_sync  drifted applying removing unknown
     drifted  in_sync applying removing unknown
     failed   applying removing unknown
-    removing removing removed failed unknown
+    removing removing removed applying failed unknown
     removed  applying removing unknown
     unknown  none applying in_sync drifted failed removing removed unknown
 """
