@@ -89,12 +89,13 @@ class Cycle:
         self._view = View(cluster.name, edge)
         self._backlog: dict[Ref, None] = {}
         self._again: deque[Ref] = deque()
+        self._were_busy: deque[Ref] = deque()
         self._sweep_at = edge.monotonic()
 
     @property
     def has_work(self) -> bool:
         """Return whether keys wait for the crew."""
-        return bool(self._backlog or self._again)
+        return bool(self._backlog or self._again or self._were_busy)
 
     def run(self, has_word: bool = True) -> int:
         """Look once, and hand out what is to be done; return for how many keys something is.
@@ -127,6 +128,8 @@ class Cycle:
     def _gather(self, has_word: bool) -> None:
         """Put every key on the list for which there is news or something due."""
         news = self.cache.take_news()
+        while self._were_busy:
+            self._backlog.setdefault(self._were_busy.popleft())
         self._backlog |= dict.fromkeys(sorted(news.refs))
         if news.everything or self._edge.monotonic() >= self._sweep_at:
             self._sweep()
@@ -230,7 +233,7 @@ class Cycle:
         except Busy as error:
             log.info("row is busy", extra=facts | {"answer": str(error)})
             time.sleep(BUSY_SECONDS)
-            self._again.append(task.ref)
+            self._were_busy.append(task.ref)
         except Unavailable as error:
             log.warning("database does not answer", extra=facts | {"answer": str(error)})
         except Exception:

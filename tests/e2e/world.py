@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests.postgres import Database
 
 Document = dict[str, Any]
 PERSON = PrincipalKind.PERSON
+MARK = "/api/v1/namespaces/wharfinger/configmaps/wharfinger-ledger-wharfinger"
 PEOPLE: Mapping[str, tuple[str, tuple[str, ...], tuple[Role, ...]]] = {
     "ann": ("ann", ("team-a",), (Role.REQUESTER,)),
     "ann_as_approver": ("ann", ("team-a",), (Role.REQUESTER, Role.APPROVER)),
@@ -98,7 +99,9 @@ class World:
         self._tokens: dict[str, str] = {}
 
     def fill(self) -> None:
-        """Write cluster, teams and tokens, as the commands do."""
+        """Write cluster, teams and tokens, as the commands do; a ledger of before is forgotten by the cluster."""
+        with suppress(ApiRefused):
+            self.admin.request("DELETE", MARK)
         now = datetime.now(UTC)
         with self.database.transaction() as session:
             put_cluster(session, Cluster("dev", None, Pool.parse(self.control_plane.node_port_range)), now)

@@ -99,6 +99,11 @@ class Story:
         assert answer.status_code == 202, answer.text
         return dict(answer.json["status"])
 
+    def post(self, word: str) -> None:
+        """Suspend it, or let it go on."""
+        answer = self._api.ann.post(f"{self.at}/{word}", None, If_Match="*")
+        assert answer.status_code == 202, answer.text
+
     def status(self) -> Document:
         """Return the status that its owner sees."""
         return dict(self._api.ann.get(self.at).json["status"])
