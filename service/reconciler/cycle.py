@@ -37,7 +37,7 @@ from service.reconciler.readiness import Readiness, Seen
 from service.reconciler.strangers import Strangers
 from service.reconciler.sweep import differing
 from service.reconciler.view import View
-from service.store import wishes
+from service.store import adoptions, wishes
 from service.store.identities import Cluster
 
 log = logging.getLogger(__name__)
@@ -118,25 +118,36 @@ class Cycle:
             self._view.is_unreadable(str(error))
             return 0
         self._gather(has_word)
+        return self._work_off()
+
+    def _work_off(self) -> int:
+        """Hand out work as long as there is room; return for how many keys something is to be done."""
         begun = 0
         while not self._breaker.is_open() and (refs := self._next_lot()):
             begun += self._settle(refs)
-        if has_word:
-            begun += adopt_waiting(self._cluster, self._breaker, self._edge)
         return begun
 
     def _gather(self, has_word: bool) -> None:
         """Put every key on the list for which there is news or something due."""
+        due = self._due() if has_word else []
         news = self.cache.take_news()
         while self._were_busy:
             self._backlog.setdefault(self._were_busy.popleft())
         self._backlog |= dict.fromkeys(sorted(news.refs))
         if news.everything or self._edge.monotonic() >= self._sweep_at:
             self._sweep()
-        if not has_word:
-            return
+        self._backlog |= dict.fromkeys(due)
+
+    def _due(self) -> list[Ref]:
+        """Return for whom something may be due; adoptions that wait are decided first."""
         with self._edge.transaction() as session:
-            self._backlog |= dict.fromkeys(wishes.due(session, self._cluster, self._edge.now()))
+            is_asked = bool(adoptions.waiting(session, self._cluster, 1))
+            due = wishes.due(session, self._cluster, self._edge.now())
+        if not is_asked:
+            return due
+        adopt_waiting(self._cluster, self._breaker, self._edge)
+        with self._edge.transaction() as session:
+            return wishes.due(session, self._cluster, self._edge.now())
 
     def _sweep(self) -> None:
         """Compare everything. Whatever goes wrong before its end, the next look sweeps again."""

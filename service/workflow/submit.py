@@ -96,6 +96,8 @@ def begin_exposure(
     first = min(deadlines(replace(record, revisions=(made.revision,)))).at
     exposure = replace(exposure, next_deadline_at=first, judged_at=made.epoch, violations=())
     exposures.add(session, exposure, requested(made.revision, act))
+    if not spec.needs_node_ports():  # nothing is asked that would say whether the name is taken
+        exposures.written(session)
     return Begun(replace(record, exposure=exposure), made, pool)
 
 

@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from service.cluster.credentials import Credentials
+from service.cluster.gateway import Kind
 from service.domain.errors import ClusterAway, WriteForbidden
 from tests.contract.clusters import Real
 from tests.contract.servers import Server, answering, serving, write_kubeconfig
 
-NODES = answering("200 OK", json.dumps({"kind": "NodeList", "items": []}))
+NODES = answering("200 OK", json.dumps({"kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": []}))
 
 
 @pytest.fixture
@@ -34,13 +35,13 @@ def test_a_kubeconfig_that_is_written_anew_is_another_way_in(tmp_path: Path, ser
     credentials = Credentials(write_kubeconfig(tmp_path, server.url, {"token": "old"}))
     before = credentials.stamp(None, False)
     assert credentials.stamp(None, False) == before
-    credentials.open(None, False).nodes()
+    credentials.open(None, False).list(Kind.NODES)
     assert token_of(server) == "old"
 
     write_kubeconfig(tmp_path, server.url, {"token": "new"})
 
     assert credentials.stamp(None, False) != before
-    credentials.open(None, False).nodes()
+    credentials.open(None, False).list(Kind.NODES)
     assert token_of(server) == "new"
 
 
@@ -53,7 +54,7 @@ def test_a_file_that_a_kubeconfig_names_is_part_of_the_way_in(tmp_path: Path, se
     (tmp_path / "fresh").rename(tmp_path / "token")
 
     assert credentials.stamp("here", False) != before
-    credentials.open("here", False).nodes()
+    credentials.open("here", False).list(Kind.NODES)
     assert token_of(server) == "new"
 
 
@@ -97,12 +98,12 @@ def test_the_pods_own_token_is_read_again(
     credentials = Credentials(tmp_path / "no kubeconfig", account=tmp_path)
     before = credentials.stamp(None, True)
     with pytest.raises(WriteForbidden):
-        credentials.open(None, True).nodes()
+        credentials.open(None, True).list(Kind.NODES)
 
     put_account(tmp_path, good, authority)
 
     assert credentials.stamp(None, True) != before
-    credentials.open(None, True).nodes()
+    credentials.open(None, True).list(Kind.NODES)
 
 
 def put_account(folder: Path, token: str, authority: str) -> None:

@@ -99,7 +99,7 @@ class World:
         self._tokens: dict[str, str] = {}
 
     def fill(self) -> None:
-        """Write cluster, teams and tokens, as the commands do; a ledger of before is forgotten by the cluster."""
+        """Write cluster, teams and tokens, as the commands do; the cluster forgets the ledger before."""
         with suppress(ApiRefused):
             self.admin.request("DELETE", MARK)
         now = datetime.now(UTC)

@@ -236,8 +236,7 @@ def test_who_stood_still_before_a_change_does_not_make_it(frozen: Frozen) -> Non
     old = frozen.looker(frozen.old)
     world.cluster.before_next("service", frozen.take_over)  # the read right before the write
 
-    with pytest.raises(LeaseLost):
-        old.look()
+    old.look()
 
     assert world.written() == ["replace"], "the new holder's"
     assert story.condition("Applied") == ("True", "InSync")
@@ -266,8 +265,7 @@ def test_what_a_late_answer_says_is_not_written_down(frozen: Frozen) -> None:
     old = frozen.looker(frozen.old)
     world.cluster.after_next_create(frozen.take_over)
 
-    with pytest.raises(LeaseLost):
-        old.look()
+    old.look()
 
     assert world.written() == ["create"]
     assert story.condition("Applied") == ("True", "InSync")
@@ -280,8 +278,7 @@ def test_a_create_that_arrives_after_all_is_removed_by_the_next_holder(frozen: F
     story = world.approved()
     old = frozen.looker(frozen.old)
     world.cluster.before_next("create", lambda: (story.delete(), frozen.take_over()))
-    with pytest.raises(LeaseLost):
-        old.look()
+    old.look()
     assert not world.is_gone(story)
     assert story.status()["state"] == "Ending", "the new holder knows that it may arrive"
 
