@@ -15,7 +15,9 @@ from service.domain.errors import ClusterAway, WriteForbidden
 from tests.contract.clusters import Real
 from tests.contract.servers import Server, answering, serving, write_kubeconfig
 
-NODES = answering("200 OK", json.dumps({"kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": []}))
+NODES = answering(
+    "200 OK", json.dumps({"kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": []})
+)
 
 
 @pytest.fixture

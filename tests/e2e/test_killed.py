@@ -56,7 +56,7 @@ def check_ends_well(world: World, exposure: Document, port: int) -> None:
 
 def writes(gated: Gated, before: int) -> list[str]:
     """Return the methods of the calls that changed the cluster since so many were made."""
-    return [call.method for call in gated.cluster_gate.executed[before:] if call.method != "GET"]
+    return [call.method for call in gated.cluster_gate.executed[before:] if call.is_write()]
 
 
 @pytest.mark.parametrize("when", WHENS)
