@@ -187,6 +187,7 @@ class Cycle:
         tasks = [self._task(ref, records[ref], look) for ref in awake]
         acting = [task for task in tasks if task.actions]
         if acting and not self._run_ahead([task.record.exposure.id for task in acting]):
+            self._were_busy.extend(refs)
             return 0
         for task in tasks:
             if not task.is_empty():
@@ -247,6 +248,7 @@ class Cycle:
             self._were_busy.append(task.ref)
         except Unavailable as error:
             log.warning("database does not answer", extra=facts | {"answer": str(error)})
+            self._were_busy.append(task.ref)  # drift is due to nobody in the ledger: it is news still
         except Exception:
             log.exception("exposure failed unexpectedly", extra=facts)
 

@@ -141,3 +141,16 @@ def test_without_the_right_to_keep_the_mark_nothing_is_written(world: SteppingWo
     assert "configmaps is forbidden" in story.message()
     world.cycle()
     assert story.condition("Applied") == ("True", "InSync")
+
+
+def test_drift_that_could_not_be_marked_is_healed_at_the_next_look_without_a_list(
+    world: SteppingWorld,
+) -> None:
+    world.live()
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"a": "b"}))
+    world.looker.list_all()
+    world.cluster.refuse_next("put_config_map", WriteForbidden("configmaps is forbidden"))
+    world.looker.look(listing=False)
+    assert world.written() == []
+    world.looker.look(listing=False)
+    assert world.written() == ["replace"]
