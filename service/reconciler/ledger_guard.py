@@ -83,7 +83,7 @@ class LedgerGuard:
                 data = {"cluster": self._cluster, "reason": why}
                 audit.append(session, "ledger-behind-cluster", ACTOR, self._edge.now(), None, data)
             ledger.record_frozen(session, self._cluster, None if accepted else _message(why, self._cluster))
-        if why is not None:
+        if why is not None and self._why is None:
             log.warning("ledger is behind the cluster", extra={"cluster": self._cluster, "answer": why})
         self._version = None if found is None else str(found["metadata"]["resourceVersion"])
         self._mark = LedgerMark(known.ledger) if mark is None or accepted else mark

@@ -94,14 +94,14 @@ class World:
         self.namespaces = {"team-a": f"a-{os.urandom(4).hex()}", "team-b": f"b-{os.urandom(4).hex()}"}
         for namespace in self.namespaces.values():
             control_plane.add_namespace(namespace)
+        with suppress(ApiRefused):  # the world before had another ledger, and this cluster would remember it
+            self.admin.request("DELETE", MARK)
         self._parts: dict[str, Part] = {}
         self._callers: dict[str, Caller] = {}
         self._tokens: dict[str, str] = {}
 
     def fill(self) -> None:
-        """Write cluster, teams and tokens, as the commands do; the cluster forgets the ledger before."""
-        with suppress(ApiRefused):
-            self.admin.request("DELETE", MARK)
+        """Write cluster, teams and tokens, as the commands do."""
         now = datetime.now(UTC)
         with self.database.transaction() as session:
             put_cluster(session, Cluster("dev", None, Pool.parse(self.control_plane.node_port_range)), now)
