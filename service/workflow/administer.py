@@ -41,7 +41,7 @@ def put_cluster(
         The cluster as it is now.
 
     Raises:
-        Invalid: its name is none, or its context, owner id or a label cannot be one.
+        Invalid: its name is none, or its context, owner id, removal share or a label cannot be one.
     """
     _check([("cluster", cluster.name)])
     faults = []
@@ -52,6 +52,9 @@ def put_cluster(
         faults.append(Fault("#/context", "It is reached by a context or in-cluster, not by both."))
     if not OWNER_ID.fullmatch(cluster.owner_id):
         faults.append(Fault("#/owner_id", f"{cluster.owner_id!r} is no owner id: 1-63 of a-z, 0-9, '-'."))
+    if not 0 < cluster.removal_share <= 1:  # not a number is no share either
+        fault = f"{cluster.removal_share:g} is no share: more than 0, 1 at most. With 1 nothing stops."
+        faults.append(Fault("#/removal_share", fault))
     for key, value in cluster.labels.items():
         if not LABEL.fullmatch(key) or not (value == "" or LABEL.fullmatch(value)):
             fault = f"{key!r}={value!r} is no label: 1-63 of letters, digits, '.', '_', '/' and '-'."

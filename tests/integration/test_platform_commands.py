@@ -43,12 +43,14 @@ def platform(database: Database) -> Platform:
 
 def test_a_cluster_that_was_added_is_listed_with_range_and_context(platform: Platform) -> None:
     words = ("--context", "admin@prod", "--mode", "dry-run", "--drift", "report", "--owner-id", "blue")
-    platform.done("cluster", "add", "prod", *words, "--label", "tier=gold", "--label", "eu=")
+    platform.done(
+        "cluster", "add", "prod", *words, "--label", "tier=gold", "--label", "eu=", "--removal-share", "0.05"
+    )
     platform.done("cluster", "add", "home", "--in-cluster")
     assert platform.done("cluster", "list").stdout.splitlines() == [
-        "dev\t30000-30040\t(current context)\tsync\theal\twharfinger\t-",
-        "home\t30000-32767\t(in-cluster)\tsync\theal\twharfinger\t-",
-        "prod\t30000-32767\tadmin@prod\tdry-run\treport\tblue\teu=,tier=gold",
+        "dev\t30000-30040\t(current context)\tsync\theal\twharfinger\t-\t0.2",
+        "home\t30000-32767\t(in-cluster)\tsync\theal\twharfinger\t-\t0.2",
+        "prod\t30000-32767\tadmin@prod\tdry-run\treport\tblue\teu=,tier=gold\t0.05",
     ]
 
 
@@ -56,13 +58,15 @@ def test_of_a_cluster_that_is_there_only_what_is_named_changes(platform: Platfor
     def listed() -> list[str]:
         return platform.done("cluster", "list").stdout.removesuffix("\n").split("\t")[1:]
 
-    platform.done("cluster", "add", "dev", "--mode", "upsert-only", "--context", "here", "--label", "a=b")
-    assert listed() == ["30000-30040", "here", "upsert-only", "heal", "wharfinger", "a=b"]
+    words = ("--context", "here", "--label", "a=b", "--removal-share", "1")
+    platform.done("cluster", "add", "dev", "--mode", "upsert-only", *words)
+    assert listed() == ["30000-30040", "here", "upsert-only", "heal", "wharfinger", "a=b", "1"]
     platform.done("cluster", "add", "dev", "--in-cluster", "--drift", "report")
-    assert listed() == ["30000-30040", "(in-cluster)", "upsert-only", "report", "wharfinger", "a=b"]
+    assert listed() == ["30000-30040", "(in-cluster)", "upsert-only", "report", "wharfinger", "a=b", "1"]
     platform.done("cluster", "add", "dev", "--context", "there", "--node-ports", "30000-30010")
-    assert listed() == ["30000-30010", "there", "upsert-only", "report", "wharfinger", "a=b"]
-    for option, bad in (("--owner-id", "Blue"), ("--label", "a b=c"), ("--context", " ")):
+    assert listed() == ["30000-30010", "there", "upsert-only", "report", "wharfinger", "a=b", "1"]
+    wrong = [("--removal-share", share) for share in ("0", "-0.1", "1.01", "nan", "inf")]
+    for option, bad in (("--owner-id", "Blue"), ("--label", "a b=c"), ("--context", " "), *wrong):
         assert isinstance(platform.run("cluster", "add", "dev", option, bad).exception, Invalid)
 
 
@@ -78,7 +82,7 @@ def test_a_cluster_goes_and_comes_back_as_it_was(platform: Platform) -> None:
     platform.done("cluster", "add", "dev")
 
     back = platform.done("cluster", "list").stdout
-    assert back == "dev\t30000-30040\t(current context)\tdry-run\theal\twharfinger\t-\n"
+    assert back == "dev\t30000-30040\t(current context)\tdry-run\theal\twharfinger\t-\t0.2\n"
     assert platform.count("port_claim") == 41
 
 
