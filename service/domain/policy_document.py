@@ -23,6 +23,9 @@ RENEWALS = 4
 
 BAD_EXPRESSION = "invalid-expression"
 
+RESERVED = ("check", "what-if")
+"""Names that no policy gets: the API answers something else at their addresses."""
+
 _NAME = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _POINTER = re.compile(r"#(?:/[A-Za-z0-9_~.-]+)+")
 _PARAM = re.compile("[a-z][A-Za-z0-9_]{0,62}")
@@ -51,7 +54,8 @@ def check(document: Any, evaluator: Evaluator) -> list[Fault]:
         policy = parse(document)
     except Invalid as error:
         return list(error.faults)
-    return [
+    reserved = f"The API has something else at the address of {policy.name!r}: take another name."
+    return [Fault("#/name", reserved)] * (policy.name in RESERVED) + [
         Fault(pointer, str(fault), BAD_EXPRESSION)
         for pointer, text, kind, scope in expressions(policy)
         for fault in evaluator.faults(text, kind, scope, policy.params)

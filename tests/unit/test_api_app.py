@@ -15,6 +15,7 @@ from service.api.context import Edge
 from service.api.openapi import document
 from service.api.problems import TITLES
 from service.domain.errors import Busy, Unavailable
+from service.domain.policy_document import RESERVED
 from tests.judges import a_judge
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,12 @@ def test_a_wrong_method_lists_those_that_are_known():
         "method-not-allowed",
     )
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_at_a_reserved_address_allow_names_what_is_there_and_no_policys_methods(name):
+    answer = make_client().put(f"/v1/policies/{name}", headers={"Authorization": "Bearer wft_x"}, json={})
+    assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, {"POST", "OPTIONS"})
 
 
 def test_livez_asks_nothing_but_the_process():
