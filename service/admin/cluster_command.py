@@ -134,10 +134,12 @@ def remove_cluster(name: str, abandon: bool) -> None:
     from service.wiring import admin_transactions
 
     with admin_transactions(read_settings())() as session:
-        abandoned = removal.remove_cluster(session, name, abandon, _act("remove"))
-    for use in abandoned:
+        left = removal.remove_cluster(session, name, abandon, _act("remove"))
+    for use in left.abandoned:
         click.echo(removal.line_of(use))
-    if abandoned:
+    if left.unread:
+        click.echo(f"Requests to adopt are refused, unread: {', '.join(left.unread)}.", err=True)
+    if left.abandoned:
         click.echo("Abandoned: their Services are still in the cluster. Nothing was deleted there.", err=True)
     click.echo(
         f"Cluster {name} is out of the ledger. wharfinger cluster add {name} brings it back.", err=True

@@ -1,8 +1,8 @@
 """What is ours in a cluster and belongs to an exposure that has ended: reported first, removed later.
 
-How it comes about: a create whose answer was lost and that arrived long after everybody had given it up, or
-an exposure that was abandoned with its cluster. Nobody decided these removals, so they are counted: too many
-at once stop and ask. Copies and strangers are reported and left alone.
+How it comes about: a create whose answer was lost and that arrived long after everybody had given it up.
+Nobody decided these removals, so they are counted: too many at once stop and ask. Copies and strangers are
+reported and left alone; the Service of an exposure that was abandoned with its cluster is such a copy.
 """
 
 import logging

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
@@ -100,6 +100,20 @@ def lock_waiting(session: Session, adoption_id: UUID) -> bool:
     """Lock a request until the transaction ends; return False when it waits no more, or for somebody else."""
     query = select(adoption.c.id).where(adoption.c.id == adoption_id, _is(AdoptionState.WAITING))
     return session.scalar(query.with_for_update(skip_locked=True)) is not None
+
+
+def lock_all_waiting(session: Session, cluster: str) -> None:
+    """Lock the requests of a cluster whose Service nobody has read yet until the transaction ends."""
+    query = select(adoption.c.id).where(adoption.c.cluster == cluster, _is(AdoptionState.WAITING))
+    session.execute(query.order_by(adoption.c.id).with_for_update())
+
+
+def refuse_all_waiting(session: Session, cluster: str, fault: Fault, now: datetime) -> list[str]:
+    """Refuse the requests of a cluster whose Service nobody has read; return their namespace/name, sorted."""
+    its = and_(adoption.c.cluster == cluster, _is(AdoptionState.WAITING))
+    told = {"state": AdoptionState.REFUSED.value, "faults": [asdict(fault)], "updated_at": now}
+    refused = update(adoption).where(its).values(told).returning(adoption.c.namespace, adoption.c.name)
+    return sorted(f"{row.namespace}/{row.name}" for row in session.execute(refused))
 
 
 def refuse(session: Session, adoption_id: UUID, faults: Sequence[Fault], now: datetime) -> None:

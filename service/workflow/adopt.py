@@ -82,7 +82,7 @@ def request_adoption(
 
 
 def adoption(session: Session, cluster: str, adoption_id: UUID, principal: Principal) -> Shown:
-    """Return one request to adopt.
+    """Return one request to adopt, that of a cluster that was taken out too.
 
     Raises:
         NotFound: there is none, or it is of a team that is not the caller's to see.
@@ -90,7 +90,7 @@ def adoption(session: Session, cluster: str, adoption_id: UUID, principal: Princ
     found = adoptions.get(session, cluster, adoption_id)
     if found is None or not (principal.sees_all() or found.metadata.team in principal.teams):
         raise NotFound("There is no such adoption that you may see.")
-    return _shown(found, _problem(session, cluster))
+    return _shown(found, identities.place(session, "", cluster, "").view.problem)
 
 
 def adoptions_of(session: Session, cluster: str, principal: Principal, page: PageRequest) -> Page[Shown]:
