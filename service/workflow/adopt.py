@@ -11,12 +11,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from service.domain.adoptable import allocation_of, service_pointer, spec_of
 from service.domain.adoption import Adoption, copy_of, next_step
 from service.domain.allocation import Before
 from service.domain.errors import BadPageToken, Fault, Invalid, NotFound, PolicyDenied, WharfingerError
 from service.domain.exposure import Allocation, ExposureRecord, Metadata, Sync
 from service.domain.principal import Principal
+from service.domain.read_back import allocation_of, service_pointer, spec_of
 from service.domain.spec import Document, Spec
 from service.domain.subject import person_of
 from service.store import adoptions, events, exposures, foreign, identities, ports

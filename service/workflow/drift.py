@@ -5,10 +5,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from service.domain.adopted import POINTER, adopted
 from service.domain.allocation import Before
 from service.domain.errors import Fault, Invalid, NoDrift
 from service.domain.exposure import Decision, ExposureRecord
+from service.domain.read_back import DRIFT_CODE, DRIFT_POINTER, spec_of_drift
 from service.domain.spec import Document, Spec
 from service.store import events, exposures
 from service.store.database import wake
@@ -78,8 +78,8 @@ def adopt_drift(
         assert live is not None  # drift is of what is live, and goes with it
         if service is None:
             detail = "The Service is too long to be kept: change the exposure yourself, or revert the drift."
-            raise Invalid([Fault(POINTER, detail, "not-adoptable")])
-        found = adopted(live, service)
+            raise Invalid([Fault(DRIFT_POINTER, detail, DRIFT_CODE)])
+        found = spec_of_drift(live, service)
         if isinstance(found, tuple):
             raise Invalid(found)
         return checked(found)
