@@ -1,5 +1,6 @@
 """What the commands of the platform do to a real database, as the restricted login."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from service.domain.principal import PrincipalKind, Role
 from service.store import identities
 from service.workflow.identify import principal_of
 from tests.postgres import Database
+
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 
 
 class Platform:
@@ -100,6 +103,13 @@ def test_without_clusters_the_list_is_empty_and_says_what_to_do(database: Databa
     listed = Platform(database).done("cluster", "list")
     assert listed.stdout == ""
     assert "wharfinger cluster add" in listed.stderr
+
+
+def test_every_question_of_the_runbook_is_one_that_the_database_answers(platform: Platform) -> None:
+    questions = re.findall(r'psql "\$WHARFINGER_DATABASE_URL" -c "(.+)"', RUNBOOK.read_text())
+    with platform.database.transaction() as session:
+        answers = [session.execute(text(question)).all() for question in questions]
+    assert answers == [[], [], []]
 
 
 def test_a_token_alone_is_on_stdout_and_works(platform: Platform) -> None:
