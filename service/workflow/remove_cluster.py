@@ -16,10 +16,10 @@ from service.domain.errors import Conflict, Fault, NotFound
 from service.domain.exposure import Decision, Intent, SyncState
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.spec import Document
-from service.store import adoptions, audit, clusters, events, exposures, sync
+from service.store import adoptions, audit, clusters, exposures, sync
 from service.store.clusters import Use
 from service.workflow.act import Act
-from service.workflow.approval import finish
+from service.workflow.approval import finish, tell
 
 ABANDONED = "Abandoned"
 LEFT = "Its cluster was taken out of the ledger; whatever it had there was left there."
@@ -119,12 +119,5 @@ def _abandon(session: Session, exposure_id: UUID, act: Act) -> None:
         known |= {"create_sent_at": None, "next_attempt_at": None}
         said = {"reason": ABANDONED, "message": LEFT, "retryable": False, "still_serving": False}
         sync.record(session, exposure_id, act.now, state=state, **known, **said)
-    events.append(
-        session,
-        exposure_id,
-        "abandoned",
-        actor=act.principal.document(),
-        now=act.now,
-        request_id=act.request_id,
-        data={"cluster": record.exposure.metadata.cluster, "ports": numbers, "message": LEFT},
-    )
+    data = {"cluster": record.exposure.metadata.cluster, "ports": numbers, "message": LEFT}
+    tell(session, record, None, "abandoned", act, data)
