@@ -8,13 +8,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service.domain.errors import EnvironmentTaken, Fault, Invalid
-from service.domain.identifiers import uuid7
+from service.domain.identifiers import NAME, NAME_IN_WORDS, uuid7
 from service.domain.principal import Principal
 from service.store import identities
 from service.store.identities import Cluster
 from service.workflow.identify import TOKEN_PREFIX, hash_of
 
-NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 OWNER_ID = re.compile("[a-z0-9-]{1,63}")
 LABEL = re.compile("[A-Za-z0-9._/-]{1,63}")
 TEXT = "1-253 printable characters, no space first or last"
@@ -122,7 +121,7 @@ def _is_text(text: str) -> bool:
 
 def _check(named: Sequence[tuple[str, str]]) -> None:
     faults = [
-        Fault(f"#/{what}", f"{name!r} is no {what} name: 1-63 of a-z, 0-9 and '-', not first or last.")
+        Fault(f"#/{what}", f"{name!r} is no {what} name: {NAME_IN_WORDS}.")
         for what, name in named
         if not NAME.fullmatch(name)
     ]

@@ -1,18 +1,15 @@
 """The platform keeps ranges of node ports for itself or for a team. Everybody who is known may read them."""
 
-import re
-
 from sqlalchemy.orm import Session
 
 from service.domain.errors import BadPageToken, Fault, Invalid, NotFound
+from service.domain.identifiers import NAME, NAME_IN_WORDS
 from service.domain.reservation import Reservation
 from service.store import identities
 from service.store import reservations as rows
 from service.workflow.act import Act
 from service.workflow.govern import check_platform
 from service.workflow.read import Page, PageRequest, page_of
-
-NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def put_reservation(session: Session, wanted: Reservation, act: Act) -> tuple[Reservation, bool]:
@@ -31,7 +28,7 @@ def put_reservation(session: Session, wanted: Reservation, act: Act) -> tuple[Re
         raise NotFound(f"There is no cluster {wanted.cluster!r}.")
     faults = []
     if not NAME.fullmatch(wanted.name):
-        detail = f"{wanted.name!r} is no reservation name: 1-63 of a-z, 0-9 and '-', not first or last."
+        detail = f"{wanted.name!r} is no reservation name: {NAME_IN_WORDS}."
         faults.append(Fault("#/name", detail))
     if wanted.first > wanted.last:
         faults.append(Fault("#/last", f"A range ends where it begins or above: {wanted.last} is below."))
