@@ -140,13 +140,13 @@ class Cycle:
 
     def _due(self) -> list[Ref]:
         """Return for whom something may be due; adoptions that wait are decided first."""
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             is_asked = bool(adoptions.waiting(session, self._cluster, 1))
             due = wishes.due(session, self._cluster, self._edge.now())
         if not is_asked:
             return due
         adopt_waiting(self._cluster, self._breaker, self._edge)
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             return wishes.due(session, self._cluster, self._edge.now())
 
     def _sweep(self) -> None:
@@ -154,7 +154,7 @@ class Cycle:
         self._sweep_at = self._edge.monotonic()
         look = self.cache.look()
         assert look is not None
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             settled, others = wishes.sweep(session, self._cluster)
             owners = wishes.owners(session, self._cluster)
         self._backlog |= dict.fromkeys([*others, *sorted(differing(settled, look, self._edge.now()))])
@@ -197,7 +197,7 @@ class Cycle:
     def _bring_in_strangers(self) -> Set[Ref]:
         look = self.cache.look()
         assert look is not None
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             owners = wishes.owners(session, self._cluster)
         return self._strangers.bring_in(look, owners)
 
@@ -210,7 +210,7 @@ class Cycle:
             return False
 
     def _read(self, refs: Sequence[Ref]) -> Records:
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             return wishes.of_refs(session, self._cluster, refs)
 
     def _task(self, ref: Ref, record: ExposureRecord, look: Look) -> Task:

@@ -55,7 +55,7 @@ class LedgerGuard:
             ClusterError: the mark cannot be written.
             Busy, Unavailable: the database.
         """
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             event_id, event_hash = ledger.newest_event_of(session, exposures)
         if self._mark is not None and event_id <= self._mark.event_id:
             return True

@@ -7,6 +7,7 @@ happens while one is open, so between ``begin`` and the rest anything may have c
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.domain.claim import ClaimState
 from service.domain.drift import NOBODY, Drift
 from service.domain.errors import AddressRefused
 from service.domain.exposure import Decision, ExposureRecord, Revision, RevisionKind, SyncState
@@ -322,6 +323,9 @@ def _release_dropped(
     undone = (Decision.PENDING, Decision.APPROVED)
     wanted = [r for r in record.revisions if r is live or r.decision in undone]
     keep = {number for revision in wanted for number in revision.allocation.numbers()}
+    bound = {claim.port for claim in record.claims if claim.state is ClaimState.BOUND}
+    if bound <= keep:  # ports are bound under the exposure's lock alone: there are no others by now
+        return
     ports.release(session, record.exposure.id, keep, until, now, Ending.DROPPED)
 
 

@@ -8,6 +8,20 @@ from sqlalchemy.orm import Session
 
 from service.domain.ledger_mark import Known, LedgerMark
 from service.store import tables as t
+from service.store.prepared import Prepared
+from service.store.records import is_among
+
+NEWEST = Prepared(
+    select(t.event.c.id, t.event.c.hash)
+    .join_from(
+        t.exposure,
+        t.event,
+        (t.event.c.exposure_id == t.exposure.c.id) & (t.event.c.seq == t.exposure.c.head_seq),
+    )
+    .where(is_among(t.exposure.c.id))
+    .order_by(t.event.c.id.desc())
+    .limit(1)
+)
 
 
 def known(session: Session, mark: LedgerMark | None) -> Known:
@@ -22,19 +36,7 @@ def known(session: Session, mark: LedgerMark | None) -> Known:
 
 def newest_event_of(session: Session, exposures: Collection[UUID]) -> tuple[int, str]:
     """Return id and hash of the newest event of some exposures; 0 and nothing when they have none."""
-    event, exposure = t.event, t.exposure
-    query = (
-        select(event.c.id, event.c.hash)
-        .join_from(
-            exposure,
-            event,
-            (event.c.exposure_id == exposure.c.id) & (event.c.seq == exposure.c.head_seq),
-        )
-        .where(exposure.c.id.in_(exposures))
-        .order_by(event.c.id.desc())
-        .limit(1)
-    )
-    row = session.execute(query).first()
+    row = NEWEST.first(session, {"ids": list(exposures)})
     return (row.id, row.hash) if row is not None else (0, "")
 
 

@@ -1,6 +1,7 @@
 """Many writes in few transactions: nothing lost, and no fault is another's."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -103,9 +104,17 @@ def test_a_fault_of_one_is_nobody_elses(world: ReconcilerWorld, stories: list[St
 def test_a_row_that_somebody_else_holds_is_written_once_it_is_free(
     world: ReconcilerWorld, stories: list[Story]
 ) -> None:
-    with world.transaction() as session:
-        exposures.lock(session, stories[3].id)
-        threading.Timer(0.3, session.rollback).start()
+    is_locked = threading.Event()
+
+    def hold() -> None:
+        with world.transaction() as session:
+            exposures.lock(session, stories[3].id)
+            is_locked.set()
+            time.sleep(0.3)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hold)
+        assert is_locked.wait(10)
         _, found = write_all(world, stories)
     assert found == [story.name for story in stories]
     assert messages(world, stories)[3] == "by n3"
