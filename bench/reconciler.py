@@ -285,7 +285,13 @@ def swept(here: Harbour, gateway: KubernetesGateway) -> tuple[float, float]:
 
 
 def memory(pid: int) -> float:
-    """Return how much memory a process has, in MB, at its peak."""
+    """Return how much memory the largest of a process and its children has, in MB, at its peak."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    peaks = [_peak(pid), *map(memory, map(int, children))]
+    return max(peaks)
+
+
+def _peak(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from service.domain.exposure import Allocation, ExposureRecord
 from service.domain.plan import FIGHT, NODE_PORT_TAKEN, POOL_EXHAUSTED, Owner, Ref
 from service.domain.spec import Document
+from service.store import ledger
 from service.store import tables as t
 from service.store.prepared import Prepared
 from service.store.records import joined
@@ -149,10 +150,13 @@ OF_REFS = Prepared(
 )
 
 
-def of_refs(session: Session, cluster: str, refs: Iterable[Ref]) -> dict[Ref, ExposureRecord]:
-    """Return the exposures that have these keys now."""
+def of_refs(
+    session: Session, cluster: str, refs: Iterable[Ref]
+) -> tuple[dict[Ref, ExposureRecord], ledger.Newest]:
+    """Return the exposures that have these keys now, and the newest event of all of them."""
     refs = tuple(refs)
     keys = {"namespaces": [ref.namespace for ref in refs], "names": [ref.name for ref in refs]}
     rows = OF_REFS.rows(session, {"cluster": cluster, **keys})
+    newest = ledger.ask_newest(session, [row.id for row in rows])
     records = joined(session, [exposure_of(row) for row in rows])
-    return {Ref(r.exposure.metadata.namespace, r.exposure.metadata.name): r for r in records}
+    return {Ref(r.exposure.metadata.namespace, r.exposure.metadata.name): r for r in records}, newest()
