@@ -7,7 +7,7 @@ together. A fault in one is never another's: then each one is written alone.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -32,6 +32,12 @@ class _Entry:
     def ends(self, outcome: Any = None, error: Exception | None = None) -> None:
         self.outcome, self.error, self.is_done = outcome, error, True
 
+    def result(self) -> Any:
+        """Return the outcome, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.outcome
+
 
 class Batch:
     """Gathers the writes of one cluster's actions."""
@@ -55,10 +61,20 @@ class Batch:
             with self._turn:
                 if not entry.is_done:
                     self._commit([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
-        if entry.error is not None:
-            raise entry.error
-        outcome: T = entry.outcome
+        outcome: T = entry.result()
         return outcome
+
+    def write_all(self, writes: Mapping[UUID, Callable[[Session], T]]) -> Mapping[UUID, Callable[[], T]]:
+        """Do something for several exposures, together as far as that goes, once committed.
+
+        Returns:
+            What returns the outcome for each, or raises what ``write`` would have raised.
+        """
+        entries = [_Entry(exposure_id, write) for exposure_id, write in writes.items()]
+        with self._turn:
+            for begin in range(0, len(entries), MOST):
+                self._commit(entries[begin : begin + MOST])
+        return {entry.exposure_id: entry.result for entry in entries}
 
     def _commit(self, entries: Sequence[_Entry]) -> None:
         left = entries if len(entries) == 1 else self._together(entries)

@@ -19,7 +19,7 @@ from service.cluster.gateway import Gateway
 from service.domain.cluster import Rules
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
-from service.domain.plan import Action, Desired, Observed, Ref, plan
+from service.domain.plan import Action, Create, Desired, Observed, Ref, plan
 from service.reconciler.adoption import adopt_waiting
 from service.reconciler.batch import Batch
 from service.reconciler.breaker import Breaker
@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 BUSY_SECONDS = 0.02
 """How soon a key is looked at again whose row somebody else had: nobody holds one for long."""
 
+TOGETHER = 4
+"""So many creates of one lot are prepared together, before a thread takes each of them on."""
+
 SWEEP_SECONDS = 60.0
 """How often everything is looked at, besides after every list."""
 
@@ -72,6 +75,12 @@ class Task:
     def is_empty(self) -> bool:
         """Return whether there is nothing to do."""
         return not (self.needs_ports() or self.actions or self.seen)
+
+    def is_fresh(self) -> bool:
+        """Return whether it is to be made, and nothing of it was sent before."""
+        creates = [type(action) for action in self.actions] == [Create]
+        is_known = self.want is not None and (self.want.uid or self.want.create_tokens)
+        return creates and not is_known and not self.needs_ports()
 
 
 class Cycle:
@@ -197,6 +206,9 @@ class Cycle:
             self._were_busy.extend(refs)
             return 0
         executor = Executor(self._breaker, self._edge, self._batch, self.cache.wrote, permit)
+        fresh = [task.want for task in tasks if task.want is not None and task.is_fresh()]
+        if len(fresh) >= TOGETHER:
+            executor.prepare_ahead(fresh)
         for task in tasks:
             if not task.is_empty():
                 self._crew.put(task.ref, partial(self._do, task, executor))

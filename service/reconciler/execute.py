@@ -6,7 +6,10 @@ preconditions.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+from uuid import UUID
 
 from service.cluster.gateway import Gateway, Kind
 from service.domain.adoption import why_changed
@@ -59,7 +62,7 @@ from service.reconciler.edge import Edge
 from service.reconciler.permit import Permit
 from service.reconciler.recording import Failure
 from service.reconciler.removal import removed
-from service.reconciler.steps import Steps
+from service.reconciler.steps import Begun, Steps
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,14 @@ SEND_WITHIN_SECONDS = 5.0
 """No create starts later than this after its look: a process that was stopped meanwhile looks again."""
 
 Act = Callable[[Action, Desired, Observed | None], None]
+
+
+class _Start(NamedTuple):
+    """When a create was begun, by the monotonic clock, its token, and what is written down before it."""
+
+    at: float
+    token: str
+    known: Mapping[str, object]
 
 
 class Executor(Steps):
@@ -77,6 +88,7 @@ class Executor(Steps):
     ) -> None:
         """``wrote`` is told each Service as the cluster stored it after a write of ours."""
         super().__init__(gateway, edge, batch, wrote, permit)
+        self._ahead: dict[UUID, tuple[_Start, Callable[[], Begun]]] = {}
         self._acts: Mapping[type[Action], Act] = {
             Create: self._create,
             Replace: self._replace,
@@ -123,18 +135,15 @@ class Executor(Steps):
         assert want.manifest is not None
         if (want.uid or want.create_tokens) and self._ours(action.ref, want) is not None:
             return
-        begun = self._edge.monotonic()
-        token = self._edge.entropy(16).hex()
-        known = {
-            "uid": None,
-            "create_tokens": [*want.create_tokens, token],
-            "create_sent_at": self._edge.now(),
-        }
-        if self._prepare(want, spent=token, **known) is None:
+        if want.exposure_id in self._ahead:
+            start, begun = self._ahead.pop(want.exposure_id)
+            record = self._permitted(want, begun(), start.token)
+        else:
+            start = self._start(want)
+            record = self._prepare(want, start.token, **start.known)
+        if record is None or self._edge.monotonic() - start.at > SEND_WITHIN_SECONDS:
             return
-        if self._edge.monotonic() - begun > SEND_WITHIN_SECONDS:
-            return
-        sent = with_mark(want.manifest, want.marked(token))
+        token, sent = start.token, with_mark(want.manifest, want.marked(start.token))
         if want.cluster_ip is not None:  # the address that it had: clients may know it
             sent["spec"]["clusterIP"] = want.cluster_ip
         try:
@@ -147,6 +156,25 @@ class Executor(Steps):
             self._fail(want, failure_of(error), spent=token)
         else:
             self._written(want, stored, sent, action.reason)
+
+    def _start(self, want: Desired) -> "_Start":
+        token = self._edge.entropy(16).hex()
+        tokens = [*want.create_tokens, token]
+        known = {"uid": None, "create_tokens": tokens, "create_sent_at": self._edge.now()}
+        return _Start(self._edge.monotonic(), token, known)
+
+    def prepare_ahead(self, wants: Sequence[Desired]) -> None:
+        """Prepare the creates of several in one transaction; of none of them anything was sent before.
+
+        What stands in the way of one is met when it is executed.
+        """
+        starts = {want.exposure_id: self._start(want) for want in wants}
+        writes = {
+            want.exposure_id: partial(self._begin, want=want, values=starts[want.exposure_id].known)
+            for want in wants
+        }
+        for exposure_id, begun in self._batch.write_all(writes).items():
+            self._ahead[exposure_id] = (starts[exposure_id], begun)
 
     def _clash(self, ref: Ref, want: Desired, error: ClusterError, token: str) -> None:
         """Find out who has the name or the port. A lost create of ours, or another worker's, is no clash."""

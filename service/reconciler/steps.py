@@ -23,6 +23,8 @@ from service.store.database import Session
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Begun = tuple[ExposureRecord | None, Failure | None]
+"""What is being tried, None: nothing; and what stands in its way."""
 
 
 class Steps:
@@ -49,7 +51,11 @@ class Steps:
 
     def _prepare(self, want: Desired, spent: str | None = None, **values: object) -> ExposureRecord | None:
         """Look again, bind the ports, write down what is tried; None: it must not be sent."""
-        record, obstacle = self._write(want, lambda session: self._begin(session, want, values))
+        return self._permitted(want, self._write(want, lambda s: self._begin(s, want, values)), spent)
+
+    def _permitted(self, want: Desired, begun: Begun, spent: str | None) -> ExposureRecord | None:
+        """Return the record when what was prepared may be sent now."""
+        record, obstacle = begun
         if obstacle is not None:
             self._fail(want, obstacle, spent)
             return None
@@ -63,9 +69,7 @@ class Steps:
             self._permit.check()
         return record is not None
 
-    def _begin(
-        self, session: Session, want: Desired, values: Mapping[str, object]
-    ) -> tuple[ExposureRecord | None, Failure | None]:
+    def _begin(self, session: Session, want: Desired, values: Mapping[str, object]) -> Begun:
         now = self._edge.now()
         if not want.is_live and refused(session, want, now, self._edge.judge):
             return None, None
