@@ -25,6 +25,7 @@ from service.cluster.gateway import Kind
 from service.cluster.real import KubernetesGateway, open_gateway
 from service.domain.manifest import EXPOSURE_ID
 from service.domain.ports import Pool
+from service.reconciler.breaker import CALLS
 from service.reconciler.cache import KEPT
 from service.reconciler.crew import THREADS, Crew
 from service.reconciler.cycle import Cycle
@@ -147,7 +148,7 @@ def bare_pool() -> float:
     with ControlPlane() as cluster, closing(opened(cluster)) as gateway:
         cluster.add_namespace(NAMESPACE)
         seen = Seen(cluster.client("admin"))
-        with ThreadPoolExecutor(THREADS) as threads:
+        with ThreadPoolExecutor(CALLS) as threads:
             list(threads.map(lambda n: gateway.create(bare_service(f"loop-{n}")), range(POOL_SIZE)))
         return rate(wait_for_all(seen))
 
@@ -167,7 +168,7 @@ def pool(here: Harbour, _: KubernetesGateway, bare: float) -> None:
         ours = rate(wait_for_all(seen))
         used = {name: _cpu.seconds([pid]) - before[name] for name, pid in watched.items()}
     print(
-        f"a full pool of {POOL_SIZE}: {ours:5.0f} /s, a bare loop of {THREADS} threads {bare:5.0f} /s: "
+        f"a full pool of {POOL_SIZE}: {ours:5.0f} /s, a bare loop of {CALLS} threads {bare:5.0f} /s: "
         f"{ours / bare:.2f}, at least 0.7"
     )
     told = ", ".join(f"{name} {seconds * 1000 / POOL_SIZE:.2f} ms" for name, seconds in used.items())
@@ -236,7 +237,7 @@ def fill(here: Harbour, gateway: KubernetesGateway) -> None:
         service = {"metadata": {"namespace": NAMESPACE, "name": name, **marked}, "spec": spec}
         return ids[name], gateway.create(service)["metadata"]["uid"]
 
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(CALLS) as threads:
         known, uids = zip(*threads.map(make, ids), strict=True)
     with here.owner() as connection:
         connection.execute(text(KNOWN), {"ids": list(known), "uids": list(uids)})

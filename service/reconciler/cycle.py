@@ -91,7 +91,7 @@ class Cycle:
         self._rules = Rules(cluster.mode, cluster.drift)
         self.cache = ClusterCache(cluster.name)
         self._breaker = Breaker(gateway, edge)
-        self._batch = Batch(edge.transaction)
+        self._batch = Batch(edge.transaction, crew.size)
         self._readiness = Readiness(edge, self._batch)
         self._guard = LedgerGuard(cluster, self._breaker, edge)
         self._strangers = Strangers(cluster.name, self._breaker, edge)
