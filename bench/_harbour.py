@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from devcluster.client import Client
 from devcluster.control_plane import ControlPlane
+from devcluster.errors import ApiAway
 from devcluster.postgres import EmbeddedPostgres
 from devcluster.processes import Child
 from service.admin.migrate import migrate
@@ -72,6 +73,10 @@ class Seen:
             return len(self._latest)
 
     def _follow(self, version: str) -> None:
+        with suppress(ApiAway):  # the control plane has ended
+            self._watch(version)
+
+    def _watch(self, version: str) -> None:
         path = f"{SERVICES}?watch=true&resourceVersion={version}&timeoutSeconds=3000"
         for event in self._client.stream(path, 3000):
             at, thing = time.perf_counter(), event["object"]

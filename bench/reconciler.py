@@ -9,12 +9,13 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import text
 
@@ -25,6 +26,7 @@ from service.cluster.gateway import Kind
 from service.cluster.real import KubernetesGateway, open_gateway
 from service.domain.manifest import EXPOSURE_ID
 from service.domain.ports import Pool
+from service.reconciler.breaker import CALLS
 from service.reconciler.cache import KEPT
 from service.reconciler.crew import THREADS, Crew
 from service.reconciler.cycle import Cycle
@@ -142,36 +144,69 @@ def percentile(times: Sequence[float], percent: int) -> float:
     return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
 
 
-def bare_pool() -> float:
-    """Return how many Services a second a bare loop makes of a whole pool."""
+class Filling(NamedTuple):
+    """How a pool was filled: Services a second, and the processor time that each one took, in ms."""
+
+    rate: float
+    costs: Mapping[str, float]
+
+    def table(self) -> str:
+        """Return the costs, dearest first."""
+        dearest = sorted(self.costs.items(), key=lambda cost: -cost[1])
+        return ", ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in dearest)
+
+
+def bare_pool() -> Filling:
+    """Fill a whole pool by a bare loop; the watch that sees it shares its process, as it does with us."""
     with ControlPlane() as cluster, closing(opened(cluster)) as gateway:
         cluster.add_namespace(NAMESPACE)
         seen = Seen(cluster.client("admin"))
-        with ThreadPoolExecutor(THREADS) as threads:
+        spent = Spent("loop and watch", servers(cluster))
+        with ThreadPoolExecutor(CALLS) as threads:
             list(threads.map(lambda n: gateway.create(bare_service(f"loop-{n}")), range(POOL_SIZE)))
-        return rate(wait_for_all(seen))
+        return Filling(rate(wait_for_all(seen)), spent.each(POOL_SIZE))
 
 
-def pool(here: Harbour, _: KubernetesGateway, bare: float) -> None:
+def servers(cluster: ControlPlane) -> dict[str, int]:
+    """Return the processes of a control plane that answer."""
+    return {name: cluster.pids[name] for name in ("kube-apiserver", "etcd")}
+
+
+class Spent:
+    """The processor time that this process and some others take from now on."""
+
+    def __init__(self, this: str, others: Mapping[str, int]) -> None:
+        self._this, self._others = this, others
+        self._before = self._now()
+
+    def each(self, count: int) -> dict[str, float]:
+        """Return what each of so many Services took of each, in ms."""
+        now = self._now()
+        return {name: (now[name] - before) * 1000 / count for name, before in self._before.items()}
+
+    def _now(self) -> dict[str, float]:
+        others = {name: _cpu.seconds([pid]) for name, pid in self._others.items()}
+        return others | {self._this: time.process_time()}
+
+
+def pool(here: Harbour, _: KubernetesGateway, bare: Filling) -> None:
     """Every node port of a pool at once, beside a bare loop of as many threads."""
     seen = Seen(here.admin)
     for number in range(POOL_SIZE):
         here.approve(here.request(f"p-{number}"))
-    pids = here.cluster.pids
     with here.worker() as worker:
-        watched = {"worker": worker.pid, "apiserver": pids["kube-apiserver"], "etcd": pids["etcd"]}
-        watched["postgres"] = postmaster(here.home)
         while seen.count() < 10:
             time.sleep(0.01)
-        before = {name: _cpu.seconds([pid]) for name, pid in watched.items()}
-        ours = rate(wait_for_all(seen))
-        used = {name: _cpu.seconds([pid]) - before[name] for name, pid in watched.items()}
+        made = seen.count()
+        ours = {"worker": worker.pid, "postgres": postmaster(here.home)}
+        spent = Spent("watch", servers(here.cluster) | ours)
+        filling = Filling(rate(wait_for_all(seen)), spent.each(POOL_SIZE - made))
     print(
-        f"a full pool of {POOL_SIZE}: {ours:5.0f} /s, a bare loop of {THREADS} threads {bare:5.0f} /s: "
-        f"{ours / bare:.2f}, at least 0.7"
+        f"a full pool of {POOL_SIZE}: {filling.rate:5.0f} /s, a bare loop of {CALLS} threads "
+        f"{bare.rate:5.0f} /s: {filling.rate / bare.rate:.2f}, at least 0.7"
     )
-    told = ", ".join(f"{name} {seconds * 1000 / POOL_SIZE:.2f} ms" for name, seconds in used.items())
-    print(f"  processor time for one Service: {told}")
+    print(f"  processor time for one Service: {filling.table()}")
+    print(f"  and by the bare loop:           {bare.table()}")
 
 
 def postmaster(home: Path) -> int:
@@ -195,7 +230,7 @@ def rate(seen: Seen) -> float:
     return (len(times) - 1) / (times[-1] - times[0])
 
 
-def many(here: Harbour, gateway: KubernetesGateway, _: float) -> None:
+def many(here: Harbour, gateway: KubernetesGateway, _: Filling) -> None:
     """Ten thousand exposures in sync: what a sweep costs beside a list, and what the worker weighs."""
     seen = Seen(here.admin)
     template = here.request("template", type="ClusterIP")
@@ -236,7 +271,7 @@ def fill(here: Harbour, gateway: KubernetesGateway) -> None:
         service = {"metadata": {"namespace": NAMESPACE, "name": name, **marked}, "spec": spec}
         return ids[name], gateway.create(service)["metadata"]["uid"]
 
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(CALLS) as threads:
         known, uids = zip(*threads.map(make, ids), strict=True)
     with here.owner() as connection:
         connection.execute(text(KNOWN), {"ids": list(known), "uids": list(uids)})
@@ -285,7 +320,13 @@ def swept(here: Harbour, gateway: KubernetesGateway) -> tuple[float, float]:
 
 
 def memory(pid: int) -> float:
-    """Return how much memory a process has, in MB, at its peak."""
+    """Return how much memory the largest of a process and its children has, in MB, at its peak."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    peaks = [_peak(pid), *map(memory, map(int, children))]
+    return max(peaks)
+
+
+def _peak(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 

@@ -72,6 +72,7 @@ TITLES: Mapping[str, str] = {
     "busy": "Busy, try again",
     "unavailable": "A part that is needed does not answer",
     "lease-lost": "Another worker keeps the cluster",
+    "mark-unwritten": "The cluster does not have the ledger's mark",
     "cluster": "The cluster does not answer as it should",
     "internal": "Something went wrong on our side",
 }

@@ -7,6 +7,7 @@ one that ran. Under the exposure's row lock, in the caller's transaction.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -61,35 +62,43 @@ class Visit:
         )
 
 
-def visit(session: Session, record: ExposureRecord, now: datetime, judge: Judge) -> None:
-    """Do what is due, and write down when to look again."""
+def visit(session: Session, record: ExposureRecord, epoch: int, now: datetime, judge: Judge) -> None:
+    """Do what is due, and write down when to look again; ``epoch``: of the policies that are active now."""
     exposure_id = record.exposure.id
-    comply(session, record, Visit(session, record, now).act(), judge)
-    _lift(Visit(session, record, now), judge)
+    has_changed = comply(session, record, epoch, Visit(session, record, now).act(), judge)
+    has_changed |= _lift(Visit(session, record, now), judge)
     postponed: set[Deadline] = set()
     while True:
-        current = exposures.get(session, exposure_id)
-        assert current is not None
-        left = deadlines(current)
+        if has_changed:
+            record = _again(session, exposure_id)
+        left = deadlines(record)
         due = [deadline for deadline in left if deadline.at <= now and deadline not in postponed]
         if not due:
             break
-        if not _ACTS[due[0].due](Visit(session, current, now), due[0]):
+        has_changed = _ACTS[due[0].due](Visit(session, record, now), due[0])
+        if not has_changed:
             postponed.add(due[0])
     next_times = [now + RETRY if deadline in postponed else deadline.at for deadline in left]
     exposures.note(session, exposure_id, next_deadline_at=min(next_times, default=None))
 
 
-def _lift(here: Visit, judge: Judge) -> None:
-    """Let an exposure be there again whose target port leads to no forbidden number any more."""
+def _again(session: Session, exposure_id: UUID) -> ExposureRecord:
+    record = exposures.get(session, exposure_id)
+    assert record is not None
+    return record
+
+
+def _lift(here: Visit, judge: Judge) -> bool:
+    """Let an exposure be there again whose target port leads to no forbidden number; return whether it is."""
     record = here.record
     if record.exposure.suspension is not Suspension.FORBIDDEN_PORT or not has_ended(
         here.session, record, judge
     ):
-        return
+        return False
     exposures.set_intent(here.session, record.exposure.id, Intent.PRESENT)
     here.tell("resumed", None, {"reason": Suspension.FORBIDDEN_PORT.value})
     wake(here.session, record.exposure.metadata.cluster)
+    return True
 
 
 def _start_clock(here: Visit, deadline: Deadline) -> bool:

@@ -1,13 +1,15 @@
 """Many threads, few commits: what several actions write at about the same time goes in one transaction.
 
-Who comes first commits for all who wait by then; while it does, the next ones gather. So a lone action never
-waits for company, and with many each pays a small part of a transaction: the rows are locked and read
+Who comes first commits for all who wait by then; while it does, the next ones gather. A lone action never
+waits for company. Where many are under way, the first one waits a little for some of them, as PostgreSQL does
+with ``commit_siblings``: each pays a small part of a transaction then, for the rows are locked and read
 together. A fault in one is never another's: then each one is written alone.
 """
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,6 +20,9 @@ from service.store.database import Session, Transactions
 T = TypeVar("T")
 MOST = 64
 """So many are written in one transaction: it holds their rows until it is over."""
+
+GATHER_SECONDS = 0.03
+"""How long the first one waits at most: half of those who are under way may have come by then."""
 
 
 class _Entry:
@@ -32,14 +37,28 @@ class _Entry:
     def ends(self, outcome: Any = None, error: Exception | None = None) -> None:
         self.outcome, self.error, self.is_done = outcome, error, True
 
+    def result(self) -> Any:
+        """Return the outcome, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.outcome
+
 
 class Batch:
     """Gathers the writes of one cluster's actions."""
 
-    def __init__(self, transaction: Transactions) -> None:
-        self._transaction = transaction
+    def __init__(
+        self,
+        transaction: Transactions,
+        under_way: Callable[[], int] = lambda: 1,
+        gather_seconds: float = GATHER_SECONDS,
+    ) -> None:
+        """``under_way``: how many will soon have something to write, whoever asks among them."""
+        self._transaction, self._under_way = transaction, under_way
+        self._gather_seconds = gather_seconds
         self._waiting: deque[_Entry] = deque()
         self._turn = threading.Lock()
+        self._has_come = threading.Event()
 
     def write(self, exposure_id: UUID, write: Callable[[Session], T]) -> T:
         """Do something in a transaction that locks one exposure; return what that returned, once committed.
@@ -51,14 +70,33 @@ class Batch:
         """
         entry = _Entry(exposure_id, write)
         self._waiting.append(entry)
+        self._has_come.set()
         while not entry.is_done:  # once, unless more than MOST were before it
             with self._turn:
                 if not entry.is_done:
+                    self._gather()
                     self._commit([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
-        if entry.error is not None:
-            raise entry.error
-        outcome: T = entry.outcome
+        outcome: T = entry.result()
         return outcome
+
+    def _gather(self) -> None:
+        """Wait a little for company, where there is some."""
+        until = time.monotonic() + self._gather_seconds
+        while len(self._waiting) < self._under_way() // 2 and (left := until - time.monotonic()) > 0:
+            self._has_come.clear()
+            self._has_come.wait(left)
+
+    def write_all(self, writes: Mapping[UUID, Callable[[Session], T]]) -> Mapping[UUID, Callable[[], T]]:
+        """Do something for several exposures, together as far as that goes, once committed.
+
+        Returns:
+            What returns the outcome for each, or raises what ``write`` would have raised.
+        """
+        entries = [_Entry(exposure_id, write) for exposure_id, write in writes.items()]
+        with self._turn:
+            for begin in range(0, len(entries), MOST):
+                self._commit(entries[begin : begin + MOST])
+        return {entry.exposure_id: entry.result for entry in entries}
 
     def _commit(self, entries: Sequence[_Entry]) -> None:
         left = entries if len(entries) == 1 else self._together(entries)

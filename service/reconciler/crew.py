@@ -10,11 +10,8 @@ from concurrent.futures import Executor
 
 from service.domain.plan import Ref
 
-THREADS = 8
-"""More did not make the apiserver faster (docs/kubernetes.md, Rates); each may hold a connection to it."""
-
-MOST = 4 * THREADS
-"""Keys that are being worked on or wait for a thread: handed out in lots, since each lot costs one look."""
+THREADS = 64
+"""So many keys are worked on at a time: most of them wait for the apiserver, or for the ledger."""
 
 
 class Crew:
@@ -26,10 +23,17 @@ class Crew:
         self._busy: set[Ref] = set()
 
     def room(self) -> int:
-        """Return how many keys may be handed out now: none while the threads have half of the most to do."""
+        """Return how many keys may be handed out now: none while half of the threads have something to do.
+
+        So they are handed out in lots, since each lot costs one look.
+        """
+        free = THREADS - self.size()
+        return free if free >= THREADS // 2 else 0
+
+    def size(self) -> int:
+        """Return for how many keys something is being done."""
         with self._lock:
-            free = MOST - len(self._busy)
-        return free if free >= MOST // 2 else 0
+            return len(self._busy)
 
     def busy(self) -> frozenset[Ref]:
         """Return the keys for which something is being done."""

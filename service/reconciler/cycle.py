@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from uuid import UUID
 
 from service.cluster.gateway import Gateway
 from service.domain.cluster import Rules
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
-from service.domain.plan import Action, Desired, Observed, Ref, plan
+from service.domain.plan import Action, Create, Desired, Observed, Ref, plan
 from service.reconciler.adoption import adopt_waiting
 from service.reconciler.batch import Batch
 from service.reconciler.breaker import Breaker
@@ -33,17 +32,23 @@ from service.reconciler.leases import Lease
 from service.reconciler.ledger_guard import LedgerGuard
 from service.reconciler.lost import lacking, recover, thieves_of
 from service.reconciler.orphans import Orphans
+from service.reconciler.permit import Permit
 from service.reconciler.readiness import Readiness, Seen
 from service.reconciler.strangers import Strangers
 from service.reconciler.sweep import differing
 from service.reconciler.view import View
-from service.store import adoptions, wishes
+from service.store import adoptions, ledger, wishes
 from service.store.identities import Cluster
+from service.store.ledger import Newest
+from service.store.orphans import Orphan
 
 log = logging.getLogger(__name__)
 
-BUSY_SECONDS = 0.05
+BUSY_SECONDS = 0.02
 """How soon a key is looked at again whose row somebody else had: nobody holds one for long."""
+
+TOGETHER = 4
+"""So many creates of one lot are prepared together, before a thread takes each of them on."""
 
 SWEEP_SECONDS = 60.0
 """How often everything is looked at, besides after every list."""
@@ -71,6 +76,12 @@ class Task:
         """Return whether there is nothing to do."""
         return not (self.needs_ports() or self.actions or self.seen)
 
+    def is_fresh(self) -> bool:
+        """Return whether it is to be made, and nothing of it was sent before."""
+        creates = [type(action) for action in self.actions] == [Create]
+        is_known = self.want is not None and (self.want.uid or self.want.create_tokens)
+        return creates and not is_known and not self.needs_ports()
+
 
 class Cycle:
     """One cluster."""
@@ -80,12 +91,12 @@ class Cycle:
         self._rules = Rules(cluster.mode, cluster.drift)
         self.cache = ClusterCache(cluster.name)
         self._breaker = Breaker(gateway, edge)
-        batch = Batch(edge.transaction)
-        self._executor = Executor(self._breaker, edge, batch, self.cache.wrote)
-        self._readiness = Readiness(edge, batch)
+        self._batch = Batch(edge.transaction, crew.size)
+        self._readiness = Readiness(edge, self._batch)
         self._guard = LedgerGuard(cluster, self._breaker, edge)
         self._strangers = Strangers(cluster.name, self._breaker, edge)
         self._orphans = Orphans(cluster, self._breaker, edge)
+        self._is_in_doubt = False
         self._view = View(cluster.name, edge)
         self._backlog: dict[Ref, None] = {}
         self._again: deque[Ref] = deque()
@@ -140,13 +151,13 @@ class Cycle:
 
     def _due(self) -> list[Ref]:
         """Return for whom something may be due; adoptions that wait are decided first."""
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             is_asked = bool(adoptions.waiting(session, self._cluster, 1))
             due = wishes.due(session, self._cluster, self._edge.now())
         if not is_asked:
             return due
         adopt_waiting(self._cluster, self._breaker, self._edge)
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             return wishes.due(session, self._cluster, self._edge.now())
 
     def _sweep(self) -> None:
@@ -154,16 +165,20 @@ class Cycle:
         self._sweep_at = self._edge.monotonic()
         look = self.cache.look()
         assert look is not None
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             settled, others = wishes.sweep(session, self._cluster)
             owners = wishes.owners(session, self._cluster)
         self._backlog |= dict.fromkeys([*others, *sorted(differing(settled, look, self._edge.now()))])
         self._backlog |= dict.fromkeys(self._strangers.bring_in(look, owners))
         orphans = self._orphans.look(look, owners)
-        if orphans and self._run_ahead([orphan.exposure_id for orphan in orphans]):
+        if orphans and self._run_ahead(self._newest_of(orphans)):
             for orphan in orphans:
                 self._orphans.remove(orphan)
         self._sweep_at = self._edge.monotonic() + SWEEP_SECONDS
+
+    def _newest_of(self, orphans: Collection[Orphan]) -> Newest:
+        with self._edge.reading() as session:
+            return ledger.ask_newest(session, [orphan.exposure_id for orphan in orphans])()
 
     def _next_lot(self) -> Sequence[Ref]:
         """Take keys from the list, as many as the crew has room for; those that are busy stay there."""
@@ -179,38 +194,46 @@ class Cycle:
         """Look at some keys and hand out what they need; return for how many something is to be done."""
         look = self.cache.look(refs)
         assert look is not None
-        records = self._read(refs)
+        records, newest = self._read(refs)
         if self._strangers.are_among(refs, look, records) and (losers := self._bring_in_strangers()):
             self._backlog |= dict.fromkeys(losers - set(refs))
-            records = self._read(refs)
+            records, newest = self._read(refs)
         awake = [ref for ref in refs if ref in records and ref not in look.resting]
         tasks = [self._task(ref, records[ref], look) for ref in awake]
-        acting = [task for task in tasks if task.actions]
-        if acting and not self._run_ahead([task.record.exposure.id for task in acting]):
+        permit = Permit(self._cluster, partial(self._run_ahead, newest))
+        acts = any(task.actions for task in tasks)
+        if acts and self._is_in_doubt and not permit.is_given():  # then nothing is prepared in vain
             self._were_busy.extend(refs)
             return 0
+        executor = Executor(self._breaker, self._edge, self._batch, self.cache.wrote, permit)
+        fresh = [task.want for task in tasks if task.want is not None and task.is_fresh()]
+        if len(fresh) >= TOGETHER:
+            executor.prepare_ahead(fresh)
         for task in tasks:
             if not task.is_empty():
-                self._crew.put(task.ref, partial(self._do, task))
+                self._crew.put(task.ref, partial(self._do, task, executor))
+        if acts:
+            permit.is_given()  # asked for here, while the crew prepares
         return sum(task.needs_ports() or bool(task.actions) for task in tasks)
 
     def _bring_in_strangers(self) -> Set[Ref]:
         look = self.cache.look()
         assert look is not None
-        with self._edge.transaction() as session:
+        with self._edge.reading() as session:
             owners = wishes.owners(session, self._cluster)
         return self._strangers.bring_in(look, owners)
 
-    def _run_ahead(self, exposures: Collection[UUID]) -> bool:
+    def _run_ahead(self, newest: Newest) -> bool:
         """Let the cluster know how far the ledger has come; return whether anything may be done."""
         try:
-            return self._guard.run_ahead(exposures)
+            self._is_in_doubt = not self._guard.run_ahead(newest)
         except ClusterError as error:
             log.warning("mark cannot be written", extra={"cluster": self._cluster, "answer": str(error)})
-            return False
+            self._is_in_doubt = True
+        return not self._is_in_doubt
 
-    def _read(self, refs: Sequence[Ref]) -> Records:
-        with self._edge.transaction() as session:
+    def _read(self, refs: Sequence[Ref]) -> tuple[Records, Newest]:
+        with self._edge.reading() as session:
             return wishes.of_refs(session, self._cluster, refs)
 
     def _task(self, ref: Ref, record: ExposureRecord, look: Look) -> Task:
@@ -229,7 +252,7 @@ class Cycle:
             self._readiness.of(record, service, look.slices.get(ref, ())),
         )
 
-    def _do(self, task: Task) -> None:
+    def _do(self, task: Task, executor: Executor) -> None:
         """Do what one key needs. A fault in it is never another's."""
         facts = {"exposure_id": str(task.record.exposure.id)}
         try:
@@ -239,7 +262,7 @@ class Cycle:
             for action in task.actions:
                 assert task.want is not None
                 self._lease.check()
-                self._executor.execute(action, task.want, task.have)
+                executor.execute(action, task.want, task.have)
             if task.seen is not None:
                 self._readiness.record(task.record, task.seen)
         except Busy as error:
@@ -247,7 +270,7 @@ class Cycle:
             time.sleep(BUSY_SECONDS)
             self._were_busy.append(task.ref)
         except Unavailable as error:
-            log.warning("database does not answer", extra=facts | {"answer": str(error)})
+            log.warning("left for now", extra=facts | {"answer": str(error)})
             self._were_busy.append(task.ref)  # drift is due to nobody in the ledger: it is news still
         except Exception:
             log.exception("exposure failed unexpectedly", extra=facts)

@@ -6,23 +6,24 @@ preconditions.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+from uuid import UUID
 
 from service.cluster.gateway import Gateway, Kind
 from service.domain.adoption import why_changed
-from service.domain.drift import Drift, drift_of
+from service.domain.drift import drift_of
 from service.domain.errors import (
     ClusterAway,
     ClusterError,
     FieldFixed,
     ObjectChanged,
     ObjectExists,
-    ObjectMissing,
     PortAllocated,
     WharfingerError,
 )
-from service.domain.exposure import Decision, ExposureRecord
+from service.domain.exposure import Decision
 from service.domain.manifest import Mark, differs, merged, with_mark, without_mark
 from service.domain.plan import (
     ADOPTION_CHANGED,
@@ -51,7 +52,6 @@ from service.reconciler import drift, recording
 from service.reconciler.batch import Batch
 from service.reconciler.clashes import (
     UNFORESEEN,
-    explain_changed,
     explain_foreign,
     explain_refused_change,
     explain_taken_port,
@@ -59,28 +59,36 @@ from service.reconciler.clashes import (
     failure_of,
 )
 from service.reconciler.edge import Edge
-from service.reconciler.recording import Failure, Outcome
-from service.reconciler.refusal import refused
+from service.reconciler.permit import Permit
+from service.reconciler.recording import Failure
 from service.reconciler.removal import removed
-from service.store.database import Session
+from service.reconciler.steps import Begun, Steps
 
 log = logging.getLogger(__name__)
 
 SEND_WITHIN_SECONDS = 5.0
 """No create starts later than this after its look: a process that was stopped meanwhile looks again."""
 
-T = TypeVar("T")
 Act = Callable[[Action, Desired, Observed | None], None]
 
 
-class Executor:
-    """Acts on one cluster."""
+class _Start(NamedTuple):
+    """When a create was begun, by the monotonic clock, its token, and what is written down before it."""
+
+    at: float
+    token: str
+    known: Mapping[str, object]
+
+
+class Executor(Steps):
+    """Acts on one cluster for one lot."""
 
     def __init__(
-        self, gateway: Gateway, edge: Edge, batch: Batch, wrote: Callable[[Document], object]
+        self, gateway: Gateway, edge: Edge, batch: Batch, wrote: Callable[[Document], object], permit: Permit
     ) -> None:
         """``wrote`` is told each Service as the cluster stored it after a write of ours."""
-        self._gateway, self._edge, self._batch, self._wrote = gateway, edge, batch, wrote
+        super().__init__(gateway, edge, batch, wrote, permit)
+        self._ahead: dict[UUID, tuple[_Start, Callable[[], Begun]]] = {}
         self._acts: Mapping[type[Action], Act] = {
             Create: self._create,
             Replace: self._replace,
@@ -100,7 +108,7 @@ class Executor:
         """Do one action; whatever the cluster answers ends in the ledger, never in an exception.
 
         Raises:
-            Busy, Unavailable: the database.
+            Busy, Unavailable: the database; the ledger's mark cannot be written.
         """
         facts = {
             "exposure_id": str(want.exposure_id),
@@ -127,18 +135,15 @@ class Executor:
         assert want.manifest is not None
         if (want.uid or want.create_tokens) and self._ours(action.ref, want) is not None:
             return
-        begun = self._edge.monotonic()
-        token = self._edge.entropy(16).hex()
-        known = {
-            "uid": None,
-            "create_tokens": [*want.create_tokens, token],
-            "create_sent_at": self._edge.now(),
-        }
-        if self._prepare(want, spent=token, **known) is None:
+        if want.exposure_id in self._ahead:
+            start, begun = self._ahead.pop(want.exposure_id)
+            record = self._permitted(want, begun(), start.token)
+        else:
+            start = self._start(want)
+            record = self._prepare(want, start.token, **start.known)
+        if record is None or self._edge.monotonic() - start.at > SEND_WITHIN_SECONDS:
             return
-        if self._edge.monotonic() - begun > SEND_WITHIN_SECONDS:
-            return
-        sent = with_mark(want.manifest, want.marked(token))
+        token, sent = start.token, with_mark(want.manifest, want.marked(start.token))
         if want.cluster_ip is not None:  # the address that it had: clients may know it
             sent["spec"]["clusterIP"] = want.cluster_ip
         try:
@@ -151,6 +156,25 @@ class Executor:
             self._fail(want, failure_of(error), spent=token)
         else:
             self._written(want, stored, sent, action.reason)
+
+    def _start(self, want: Desired) -> "_Start":
+        token = self._edge.entropy(16).hex()
+        tokens = [*want.create_tokens, token]
+        known = {"uid": None, "create_tokens": tokens, "create_sent_at": self._edge.now()}
+        return _Start(self._edge.monotonic(), token, known)
+
+    def prepare_ahead(self, wants: Sequence[Desired]) -> None:
+        """Prepare the creates of several in one transaction; of none of them anything was sent before.
+
+        What stands in the way of one is met when it is executed.
+        """
+        starts = {want.exposure_id: self._start(want) for want in wants}
+        writes = {
+            want.exposure_id: partial(self._begin, want=want, values=starts[want.exposure_id].known)
+            for want in wants
+        }
+        for exposure_id, begun in self._batch.write_all(writes).items():
+            self._ahead[exposure_id] = (starts[exposure_id], begun)
 
     def _clash(self, ref: Ref, want: Desired, error: ClusterError, token: str) -> None:
         """Find out who has the name or the port. A lost create of ours, or another worker's, is no clash."""
@@ -199,18 +223,6 @@ class Executor:
         self._write(want, lambda session: recording.replacing(session, want, current, self._edge.now()))
         self._create(Create(action.ref, "missing"), want, have)
 
-    def _ask_to_go(self, ref: Ref, current: Observed) -> bool:
-        """Delete the Service that was just read; return False when somebody was faster: look again."""
-        if current.terminating:
-            return True
-        try:
-            self._gateway.delete(ref.namespace, ref.name, current.uid, current.resource_version)
-        except ObjectMissing:
-            pass
-        except ObjectChanged:
-            return False
-        return True
-
     def _adopt(self, action: Action, want: Desired, _: Observed | None) -> None:
         """Set our mark on what was approved, and on nothing else: the write is fenced by what was just read.
 
@@ -237,7 +249,7 @@ class Executor:
 
     def _hand_back(self, action: Action, want: Desired, have: Observed | None) -> None:
         """Take the mark off again: what was never written down as adopted is somebody else's, as before."""
-        if self._write(want, lambda session: recording.begin(session, want, self._edge.now())) is None:
+        if not self._announce(want):
             return
         found = self._gateway.service(action.ref.namespace, action.ref.name)
         if found is not None and want.has_marked(Observed(found)):
@@ -248,7 +260,7 @@ class Executor:
         self._settle(action, want, have)
 
     def _delete(self, action: Action, want: Desired, have: Observed | None) -> None:
-        if self._write(want, lambda session: recording.begin(session, want, self._edge.now())) is None:
+        if not self._announce(want):
             return
         current = self._ours(action.ref, want)
         if current is not None and current.uid != want.uid:  # a lost create that did arrive: it is spent
@@ -296,55 +308,3 @@ class Executor:
             self._fail(want, Failure(NEEDS_REPLACE, action.message, retryable=False))
             return
         self._write(want, lambda session: drift.withheld(session, want, action, self._edge.now()))
-
-    def _prepare(self, want: Desired, spent: str | None = None, **values: object) -> ExposureRecord | None:
-        """Look again, bind the ports, write down what is tried; None: it must not be sent."""
-        record, obstacle = self._write(want, lambda session: self._begin(session, want, values))
-        if obstacle is not None:
-            self._fail(want, obstacle, spent)
-            return None
-        return record
-
-    def _begin(
-        self, session: Session, want: Desired, values: Mapping[str, object]
-    ) -> tuple[ExposureRecord | None, Failure | None]:
-        now = self._edge.now()
-        if not want.is_live and refused(session, want, now, self._edge.judge):
-            return None, None
-        record = recording.begin(session, want, now, revision=want.revision, **values)
-        return record, recording.obstacle(session, record, want, now) if record else None
-
-    def _ours(self, ref: Ref, want: Desired) -> Observed | None:
-        """Read the Service directly; None: it is not there, or not ours."""
-        found = self._gateway.service(ref.namespace, ref.name)
-        return Observed(found) if found is not None and want.owns(Observed(found)) else None
-
-    def _written(
-        self, want: Desired, stored: Document, sent: Document, reason: str, healed: Drift | None = None
-    ) -> None:
-        """Write down a write that was taken. What the cluster changed on the way is not what was approved."""
-        self._wrote(stored)
-        changed = differs(stored, sent)
-        if not changed:
-            self._applied(want, Observed(stored), reason, healed)
-            return
-        self._write(want, lambda session: recording.met(session, want, Observed(stored), self._edge.now()))
-        self._fail(want, Failure("ChangedByCluster", explain_changed(changed)))
-
-    def _applied(self, want: Desired, stored: Observed, reason: str, healed: Drift | None = None) -> None:
-        edge, outcome = self._edge, Outcome(stored=stored, reason=reason, drift=healed, jitter=self._jitter())
-        self._write(want, lambda session: recording.applied(session, want, outcome, edge.now(), edge.cooling))
-
-    def _write(self, want: Desired, write: Callable[[Session], T]) -> T:
-        return self._batch.write(want.exposure_id, write)
-
-    def _fail(self, want: Desired, failure: Failure, spent: str | None = None) -> None:
-        facts = {"exposure_id": str(want.exposure_id), "reason": failure.reason, "answer": failure.message}
-        log.warning("could not act", extra=facts)
-        jitter = self._jitter()
-        self._write(
-            want, lambda session: recording.failed(session, want, failure, self._edge.now(), jitter, spent)
-        )
-
-    def _jitter(self) -> float:
-        return self._edge.entropy(1)[0] / 255

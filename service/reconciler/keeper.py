@@ -45,7 +45,7 @@ class Keeper:
         self, cluster: Cluster, lease: Lease, edge: Edge, access: Access, poll_seconds: float
     ) -> None:
         self._cluster, self.lease = cluster, lease
-        self._edge = replace(edge, transaction=fenced(edge.transaction, lease))
+        self._edge = replace(edge, transaction=fenced(edge.transaction, lease), unfenced=edge.transaction)
         self._access = access
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()

@@ -6,8 +6,7 @@ Whoever is frozen goes on looking, and writes nothing, until an operator accepts
 """
 
 import logging
-from collections.abc import Collection
-from uuid import UUID
+import threading
 
 from service.cluster.gateway import Gateway
 from service.domain.errors import ObjectChanged, ObjectExists
@@ -17,6 +16,7 @@ from service.reconciler.edge import Edge
 from service.reconciler.recording import ACTOR
 from service.store import audit, ledger
 from service.store.identities import Cluster
+from service.store.ledger import Newest
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class LedgerGuard:
     def __init__(self, cluster: Cluster, gateway: Gateway, edge: Edge) -> None:
         self._cluster, self._owner_id = cluster.name, cluster.owner_id
         self._gateway, self._edge = gateway, edge
+        self._lock = threading.Lock()
         self._mark: LedgerMark | None = None
         self._version: str | None = None
         self._read_at: float | None = None
@@ -44,29 +45,29 @@ class LedgerGuard:
             Busy, Unavailable: the database.
         """
         now = self._edge.monotonic()
-        if self._read_at is None or self._why is not None or now - self._read_at >= EVERY_SECONDS:
-            self._read()
-        return self._why is None
+        with self._lock:
+            if self._read_at is None or self._why is not None or now - self._read_at >= EVERY_SECONDS:
+                self._read()
+            return self._why is None
 
-    def run_ahead(self, exposures: Collection[UUID]) -> bool:
-        """Write down how far the ledger has come with these exposures; return whether it may act for them.
+    def run_ahead(self, newest: Newest) -> bool:
+        """Write down how far the ledger has come with some exposures; return whether it may act for them.
 
         Raises:
             ClusterError: the mark cannot be written.
             Busy, Unavailable: the database.
         """
-        with self._edge.transaction() as session:
-            event_id, event_hash = ledger.newest_event_of(session, exposures)
-        if self._mark is not None and event_id <= self._mark.event_id:
+        with self._lock:
+            if self._mark is not None and newest.event_id <= self._mark.event_id:
+                return True
+            try:
+                self._write(newest)
+            except (ObjectChanged, ObjectExists):  # somebody else has written it: who holds the lease by now?
+                self._read()
+                if self._why is not None:
+                    return False
+                self._write(newest)
             return True
-        try:
-            self._write(event_id, event_hash)
-        except (ObjectChanged, ObjectExists):  # somebody else has written it: whoever holds the lease by now?
-            self._read()
-            if self._why is not None:
-                return False
-            self._write(event_id, event_hash)
-        return True
 
     def _read(self) -> None:
         """Read the mark and judge it."""
@@ -90,11 +91,11 @@ class LedgerGuard:
         self._why = None if accepted else why
         self._read_at = self._edge.monotonic()
         if found is None or accepted or mark is None:
-            self._write(self._mark.event_id, self._mark.event_hash)
+            self._write(Newest(self._mark.event_id, self._mark.event_hash))
 
-    def _write(self, event_id: int, event_hash: str) -> None:
+    def _write(self, newest: Newest) -> None:
         assert self._mark is not None
-        mark = LedgerMark(self._mark.ledger, event_id, event_hash)
+        mark = LedgerMark(self._mark.ledger, newest.event_id, newest.event_hash)
         document: Document = mark.document(self._edge.namespace, self._owner_id)
         if self._version is not None:
             document["metadata"]["resourceVersion"] = self._version

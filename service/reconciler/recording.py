@@ -4,15 +4,17 @@ Each function takes part in the caller's transaction and locks the exposure's ro
 happens while one is open, so between ``begin`` and the rest anything may have changed: they look again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from service.domain.claim import ClaimState
 from service.domain.drift import NOBODY, Drift
 from service.domain.errors import AddressRefused
 from service.domain.exposure import Decision, ExposureRecord, Revision, RevisionKind, SyncState
 from service.domain.held import DRY_RUN, UPSERT_ONLY
 from service.domain.history import Ending
 from service.domain.lifecycle import Mover, move, move_sync
+from service.domain.lifetime import deadlines
 from service.domain.manifest import Mark, digest, fixed, node_ports
 from service.domain.plan import FIGHT, FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
 from service.domain.principal import PrincipalKind
@@ -306,10 +308,15 @@ def _make_live(session: Session, record: ExposureRecord, revision: Revision, now
     if before is not None:
         exposures.set_decision(session, before, move(before.decision, Decision.RETIRED, Mover.WORKER), now)
     exposures.set_decision(session, revision, move(revision.decision, Decision.LIVE, Mover.WORKER), now)
-    started: Document = {"applied_at": record.exposure.applied_at or now, "next_deadline_at": now}
+    started: Document = {"applied_at": record.exposure.applied_at or now}
     if revision.kind is RevisionKind.RENEWAL:
         started["clock_started_at"] = now
-    exposures.note(session, record.exposure.id, **started)
+    is_live = replace(revision, decision=Decision.LIVE)
+    others = (r for r in record.revisions if r.decision is not Decision.LIVE)
+    revisions = tuple(is_live if r is revision else r for r in others)
+    after = replace(record, exposure=replace(record.exposure, **started), revisions=revisions)
+    next_at = min((deadline.at for deadline in deadlines(after)), default=None)
+    exposures.note(session, record.exposure.id, **started, next_deadline_at=next_at)
 
 
 def _release_dropped(
@@ -322,6 +329,9 @@ def _release_dropped(
     undone = (Decision.PENDING, Decision.APPROVED)
     wanted = [r for r in record.revisions if r is live or r.decision in undone]
     keep = {number for revision in wanted for number in revision.allocation.numbers()}
+    bound = {claim.port for claim in record.claims if claim.state is ClaimState.BOUND}
+    if bound <= keep:  # ports are bound under the exposure's lock alone: there are no others by now
+        return
     ports.release(session, record.exposure.id, keep, until, now, Ending.DROPPED)
 
 

@@ -2,26 +2,29 @@
 
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.domain.exposure import ExposureRecord
 from service.store import exposures
 from service.store import tables as t
+from service.store.prepared import Prepared
+
+DUE = Prepared(
+    select(t.exposure.c.id)
+    .where(t.exposure.c.ended_at.is_(None), t.exposure.c.next_deadline_at <= bindparam("now"))
+    .order_by(t.exposure.c.next_deadline_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, key_share=True)
+)
 
 
-def claim(session: Session, now: datetime) -> ExposureRecord | None:
-    """Lock the exposure that has been due longest and that nobody else has; None: there is none."""
-    exposure = t.exposure.c
-    query = (
-        select(exposure.id)
-        .where(exposure.ended_at.is_(None), exposure.next_deadline_at <= now)
-        .order_by(exposure.next_deadline_at)
-        .limit(1)
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    found = session.scalar(query)
-    return exposures.get(session, found) if found is not None else None
+def claim(session: Session, now: datetime, most: int) -> list[ExposureRecord]:
+    """Lock the exposures that have been due longest and that nobody else has; return them."""
+    due = [row.id for row in DUE.rows(session, {"now": now, "most": most})]
+    exposures.lock_ahead(session, due)
+    found = (exposures.lock(session, exposure_id) for exposure_id in due)
+    return [record for record in found if record is not None]
 
 
 def call_up(session: Session, epoch: int, now: datetime) -> None:

@@ -1,12 +1,15 @@
-"""What writes a new exposure, and a revision of one."""
+"""What reads and writes exposures and their revisions."""
 
-from sqlalchemy import Executable, Integer, Text, bindparam, insert, literal, select
+from functools import cache
+
+from sqlalchemy import Executable, Integer, Text, bindparam, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from service.domain.spec import Document
 from service.store import events
 from service.store import tables as t
 from service.store.prepared import Prepared
+from service.store.records import is_among
 
 COLUMNS = (
     "id",
@@ -90,3 +93,35 @@ REVISION_COLUMNS = (
 )
 ADD = Prepared(_add())
 ADD_REVISION = Prepared(insert(t.revision).values({column: bindparam(column) for column in REVISION_COLUMNS}))
+
+
+_READ = select(t.exposure).where(is_among(t.exposure.c.id)).order_by(t.exposure.c.id)
+READ, LOCK = Prepared(_READ), Prepared(_READ.with_for_update(key_share=True))
+LOCK_AT_ONCE = Prepared(_READ.with_for_update(nowait=True, key_share=True))
+"""Fails where somebody else has a lock."""
+
+LOCK_AHEAD = Prepared(_READ.with_for_update(skip_locked=True, key_share=True))
+"""Leaves out what somebody else has locked."""
+
+
+@cache
+def changing(columns: tuple[str, ...], is_change: bool) -> Prepared:
+    """Return what sets these columns of an exposure, and counts a change by people if it is one."""
+    c = t.exposure.c
+    values = {column: bindparam(f"to_{column}", type_=c[column].type) for column in columns}
+    counted = {"change_count": c.change_count + 1} if is_change else {}
+    return Prepared(
+        update(t.exposure).where(c.id == bindparam("of", type_=c.id.type)).values(values | counted)
+    )
+
+
+@cache
+def changing_revision(columns: tuple[str, ...]) -> Prepared:
+    """Return what sets these columns of a revision."""
+    c = t.revision.c
+    values = {column: bindparam(f"to_{column}", type_=c[column].type) for column in columns}
+    its = (
+        c.exposure_id == bindparam("of", type_=c.exposure_id.type),
+        c.number == bindparam("of_number", type_=c.number.type),
+    )
+    return Prepared(update(t.revision).where(*its).values(values))

@@ -5,15 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    func,
-    literal,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import ColumnElement, and_, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -33,8 +25,18 @@ from service.domain.spec import Document
 from service.store import events
 from service.store import tables as t
 from service.store.database import gathering_of
-from service.store.exposure_statements import ADD, ADD_REVISION
-from service.store.records import joined
+from service.store.exposure_statements import (
+    ADD,
+    ADD_REVISION,
+    LOCK,
+    LOCK_AHEAD,
+    LOCK_AT_ONCE,
+    READ,
+    changing,
+    changing_revision,
+)
+from service.store.prepared import Prepared
+from service.store.records import Belongings, joined
 from service.store.rows import exposure_of
 
 LOCKED = "locked exposures"
@@ -133,9 +135,8 @@ def lock(session: Session, exposure_id: UUID, *, wait: bool = True) -> ExposureR
     ahead: dict[UUID, ExposureRecord] = session.info.get(LOCKED, {})
     if exposure_id in ahead:
         return ahead.pop(exposure_id)
-    its = select(t.exposure.c.id).where(t.exposure.c.id == exposure_id)
-    row = its.with_for_update(nowait=not wait, key_share=True)
-    return get(session, exposure_id) if session.execute(row).first() else None
+    records = _locked(session, LOCK if wait else LOCK_AT_ONCE, [exposure_id])
+    return records[0] if records else None
 
 
 def unchanged(session: Session, record: ExposureRecord) -> None:
@@ -149,26 +150,29 @@ def lock_ahead(session: Session, ids: Sequence[UUID]) -> frozenset[UUID]:
     Returns:
         Which ones are locked now, until the transaction ends.
     """
-    query = select(t.exposure).where(t.exposure.c.id.in_(ids)).order_by(t.exposure.c.id)
-    rows = session.execute(query.with_for_update(skip_locked=True, key_share=True)).all()
-    for row in rows:
-        events.locked(session, row.id, Head(row.head_seq, row.head_hash))
-    records = joined(session, [exposure_of(row) for row in rows])
+    records = _locked(session, LOCK_AHEAD, ids)
     session.info[LOCKED] = {record.exposure.id: record for record in records}
     return frozenset(session.info[LOCKED])
 
 
+def _locked(session: Session, statement: Prepared, ids: Sequence[UUID]) -> list[ExposureRecord]:
+    """Lock exposures and read all of them; what belongs to one is read once it is locked."""
+    asked, belongings = statement.ask(session, {"ids": list(ids)}), Belongings(session, ids)
+    rows = asked()
+    for row in rows:
+        events.locked(session, row.id, Head(row.head_seq, row.head_hash))
+    return belongings.joined(exposure_of(row) for row in rows)
+
+
 def get(session: Session, exposure_id: UUID) -> ExposureRecord | None:
     """Return an exposure with everything about it, None when there is none."""
-    rows = session.execute(select(t.exposure).where(t.exposure.c.id == exposure_id)).all()
-    records = joined(session, [exposure_of(row) for row in rows])
-    return records[0] if records else None
+    return of_ids(session, [exposure_id]).get(exposure_id)
 
 
 def of_ids(session: Session, ids: Sequence[UUID]) -> dict[UUID, ExposureRecord]:
     """Return exposures by their ids."""
-    rows = session.execute(select(t.exposure).where(t.exposure.c.id.in_(ids)))
-    return {r.exposure.id: r for r in joined(session, [exposure_of(row) for row in rows])}
+    asked, belongings = READ.ask(session, {"ids": list(ids)}), Belongings(session, ids)
+    return {r.exposure.id: r for r in belongings.joined(exposure_of(row) for row in asked())}
 
 
 def page(
@@ -212,34 +216,22 @@ def set_decision(session: Session, revision: Revision, decision: Decision, now: 
     values: Document = {"decision": decision.value}
     if decision not in (Decision.LIVE, Decision.RETIRED):
         values["decided_at"] = now
-    session.execute(
-        update(t.revision)
-        .where(t.revision.c.exposure_id == revision.exposure_id, t.revision.c.number == revision.number)
-        .values(values)
-    )
+    _set_revision(session, revision, values)
 
 
 def changed(session: Session, exposure_id: UUID, **values: Any) -> None:
     """Count one change by people (the G of the ETag), with the columns that it sets."""
-    session.execute(
-        update(t.exposure)
-        .where(t.exposure.c.id == exposure_id)
-        .values(change_count=t.exposure.c.change_count + 1, **values)
-    )
+    _set(session, exposure_id, values, is_change=True)
 
 
 def note(session: Session, exposure_id: UUID, **values: Any) -> None:
     """Write what the worker or the clock knows of an exposure's time; no change by people."""
-    session.execute(update(t.exposure).where(t.exposure.c.id == exposure_id).values(values))
+    _set(session, exposure_id, values)
 
 
 def set_break_glass(session: Session, revision: Revision, document: Document) -> None:
     """Write down who let a revision through without its seats, or that they are filled by now."""
-    session.execute(
-        update(t.revision)
-        .where(t.revision.c.exposure_id == revision.exposure_id, t.revision.c.number == revision.number)
-        .values(break_glass=document)
-    )
+    _set_revision(session, revision, {"break_glass": document})
 
 
 def set_intent(session: Session, exposure_id: UUID, intent: Intent, **values: Any) -> None:
@@ -251,15 +243,20 @@ def set_intent(session: Session, exposure_id: UUID, intent: Intent, **values: An
 
 def end(session: Session, exposure_id: UUID, reason: str, now: datetime) -> None:
     """End an exposure: its name is free from now on. Whoever decided it counts the change."""
-    session.execute(
-        update(t.exposure).where(t.exposure.c.id == exposure_id).values(ended_at=now, end_reason=reason)
-    )
+    _set(session, exposure_id, {"ended_at": now, "end_reason": reason})
 
 
 def set_allocation(session: Session, revision: Revision, allocation: Allocation) -> None:
     """Write which node ports a revision has; an allocation is not content, so the digest stays."""
-    session.execute(
-        update(t.revision)
-        .where(t.revision.c.exposure_id == revision.exposure_id, t.revision.c.number == revision.number)
-        .values(allocation=allocation.document())
-    )
+    _set_revision(session, revision, {"allocation": allocation.document()})
+
+
+def _set(session: Session, exposure_id: UUID, values: Document, *, is_change: bool = False) -> None:
+    facts = {f"to_{column}": value for column, value in values.items()}
+    changing(tuple(sorted(values)), is_change).later(session, facts | {"of": exposure_id})
+
+
+def _set_revision(session: Session, revision: Revision, values: Document) -> None:
+    facts = {f"to_{column}": value for column, value in values.items()}
+    its = {"of": revision.exposure_id, "of_number": revision.number}
+    changing_revision(tuple(sorted(values))).later(session, facts | its)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from service.store import tables as t
 from service.store.database import wake
 from service.store.identities import Cluster, cluster_of
+from service.store.prepared import Prepared
 
 LENGTH = timedelta(seconds=8)
 """How long a lease lasts from its last renewal on; a worker counts as alive for as long."""
@@ -53,9 +54,11 @@ CLUSTERS = text("""
     FROM cluster LEFT JOIN lease ON lease.cluster = cluster.name
     WHERE cluster.removed_at IS NULL ORDER BY cluster.name
 """)
-HOLDS = text("""
-    SELECT FROM lease WHERE cluster = :cluster AND holder = :holder AND until > clock_timestamp()
+HOLDS = Prepared(
+    text("""
+    SELECT cluster FROM lease WHERE cluster = :cluster AND holder = :holder AND until > clock_timestamp()
 """)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def take(session: Session, holder: str, clusters: Collection[str]) -> frozenset[
 
 def holds(session: Session, cluster: str, holder: str) -> bool:
     """Return whether a worker holds a cluster at this moment."""
-    return session.execute(HOLDS, {"cluster": cluster, "holder": holder}).first() is not None
+    return HOLDS.first(session, {"cluster": cluster, "holder": holder}) is not None
 
 
 def hand_back(session: Session, holder: str, clusters: Collection[str]) -> None:

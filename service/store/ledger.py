@@ -1,6 +1,7 @@
 """Who this database is, and how far it has come: what the mark in each cluster is compared with."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -8,6 +9,28 @@ from sqlalchemy.orm import Session
 
 from service.domain.ledger_mark import Known, LedgerMark
 from service.store import tables as t
+from service.store.prepared import Prepared
+from service.store.records import is_among
+
+
+class Newest(NamedTuple):
+    """Id and hash of the newest event of some exposures; 0 and nothing when they have none."""
+
+    event_id: int = 0
+    event_hash: str = ""
+
+
+NEWEST = Prepared(
+    select(t.event.c.id, t.event.c.hash)
+    .join_from(
+        t.exposure,
+        t.event,
+        (t.event.c.exposure_id == t.exposure.c.id) & (t.event.c.seq == t.exposure.c.head_seq),
+    )
+    .where(is_among(t.exposure.c.id))
+    .order_by(t.event.c.id.desc())
+    .limit(1)
+)
 
 
 def known(session: Session, mark: LedgerMark | None) -> Known:
@@ -20,22 +43,10 @@ def known(session: Session, mark: LedgerMark | None) -> Known:
     return Known(ledger, newest, found)
 
 
-def newest_event_of(session: Session, exposures: Collection[UUID]) -> tuple[int, str]:
-    """Return id and hash of the newest event of some exposures; 0 and nothing when they have none."""
-    event, exposure = t.event, t.exposure
-    query = (
-        select(event.c.id, event.c.hash)
-        .join_from(
-            exposure,
-            event,
-            (event.c.exposure_id == exposure.c.id) & (event.c.seq == exposure.c.head_seq),
-        )
-        .where(exposure.c.id.in_(exposures))
-        .order_by(event.c.id.desc())
-        .limit(1)
-    )
-    row = session.execute(query).first()
-    return (row.id, row.hash) if row is not None else (0, "")
+def ask_newest(session: Session, exposures: Collection[UUID]) -> Callable[[], Newest]:
+    """Ask for the newest event of some exposures; return what returns it."""
+    asked = NEWEST.ask(session, {"ids": list(exposures)})
+    return lambda: next((Newest(row.id, row.hash) for row in asked()), Newest())
 
 
 def take_acceptance(session: Session, cluster: str) -> bool:

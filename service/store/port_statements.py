@@ -32,6 +32,19 @@ TAKE = text(
 )
 """Take those of some numbers that may be had; wait for each of them, ascending."""
 
+BIND = text("""
+    WITH own AS MATERIALIZED (
+        SELECT cluster, port FROM port_claim
+        WHERE exposure_id = :exposure_id AND port = ANY (CAST(:ports AS integer[]))
+            AND state IN ('held', 'bound')
+        ORDER BY port FOR UPDATE
+    )
+    UPDATE port_claim AS claim SET state = 'bound', cools_until = NULL, changed_at = :now
+    FROM own WHERE claim.cluster = own.cluster AND claim.port = own.port
+    RETURNING claim.port
+""")
+"""Bind those of some numbers that an exposure has."""
+
 CHOOSE = text(
     """
     WITH picked AS MATERIALIZED (

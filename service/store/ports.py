@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from service.domain.claim import ClaimState, PortClaim
@@ -25,12 +25,12 @@ from service.domain.exposure import Metadata
 from service.domain.history import Ending
 from service.store import tables as t
 from service.store.port_history import FREE, ending, given_back
-from service.store.port_statements import CHOOSE, QUEUE, TAKE, WAIT
+from service.store.port_statements import BIND, CHOOSE, QUEUE, TAKE, WAIT
 from service.store.prepared import Prepared
 from service.store.rows import claim_of
 from service.store.usage import pool_usage
 
-TAKING, CHOOSING = Prepared(TAKE), Prepared(CHOOSE)
+TAKING, CHOOSING, BINDING = Prepared(TAKE), Prepared(CHOOSE), Prepared(BIND)
 ATTEMPTS = 40
 """How often a take is repeated when somebody else freed or took the numbers in between."""
 
@@ -162,25 +162,8 @@ def _ends(ranges: Sequence[range]) -> dict[str, list[int]]:
 
 def bind(session: Session, exposure_id: UUID, ports: Iterable[int], now: datetime) -> set[int]:
     """Say that the cluster may have these ports from now on; return those that this exposure really holds."""
-    claim = t.port_claim
-    own = (
-        select(claim.c.cluster, claim.c.port)
-        .where(
-            claim.c.exposure_id == exposure_id,
-            claim.c.port.in_(sorted(ports)),
-            claim.c.state.in_([ClaimState.HELD.value, ClaimState.BOUND.value]),
-        )
-        .order_by(claim.c.port)
-        .with_for_update()
-        .cte("own")
-    )
-    statement = (
-        update(claim)
-        .where(claim.c.cluster == own.c.cluster, claim.c.port == own.c.port)
-        .values(state=ClaimState.BOUND.value, cools_until=None, changed_at=now)
-        .returning(claim.c.port)
-    )
-    return set(session.scalars(statement))
+    facts = {"exposure_id": exposure_id, "ports": sorted(ports), "now": now}
+    return {row.port for row in BINDING.rows(session, facts)}
 
 
 def drop_holds(

@@ -35,6 +35,10 @@ def _taken(row: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names}
 
 
+SYNC, VIEW, CLAIM, EVENT, REVIEW, FREEZE = (
+    tuple(field.name for field in fields(value))
+    for value in (Sync, ClusterView, PortClaim, Event, Review, Freeze)
+)
 LIFETIME = (
     "suspended_at",
     "applied_at",
@@ -93,7 +97,7 @@ def revision_of(row: Row[Any]) -> Revision:
 
 def sync_of(row: Row[Any]) -> Sync:
     """Return the value of a row of ``exposure_sync``."""
-    values = _taken(row, (field.name for field in fields(Sync)))
+    values = _taken(row, SYNC)
     return Sync(
         **{
             **values,
@@ -107,13 +111,13 @@ def sync_of(row: Row[Any]) -> Sync:
 
 def view_of(row: Row[Any]) -> ClusterView:
     """Return the value of a row of ``cluster_view``."""
-    values = _taken(row, (field.name for field in fields(ClusterView)))
+    values = _taken(row, VIEW)
     return ClusterView(**{**values, "node_addresses": tuple(row.node_addresses)})
 
 
 def claim_of(row: Row[Any]) -> PortClaim:
     """Return the value of a row of ``port_claim``."""
-    values = _taken(row, (field.name for field in fields(PortClaim)))
+    values = _taken(row, CLAIM)
     return PortClaim(**{**values, "state": ClaimState(row.state)})
 
 
@@ -138,12 +142,12 @@ def reservation_of(row: Row[Any]) -> Reservation:
 
 def event_of(row: Row[Any]) -> Event:
     """Return the value of a row of ``event``."""
-    return Event(**_taken(row, (field.name for field in fields(Event))))
+    return Event(**_taken(row, EVENT))
 
 
 def review_of(row: Row[Any]) -> Review:
     """Return the value of a row of ``review``."""
-    values = _taken(row, (field.name for field in fields(Review)))
+    values = _taken(row, REVIEW)
     return Review(**{**values, "verdict": Opinion(row.verdict), "seats": tuple(row.seats)})
 
 
@@ -171,4 +175,4 @@ def adoption_of(row: Row[Any]) -> Adoption:
 
 def freeze_of(row: Row[Any]) -> Freeze:
     """Return the value of a row of ``freeze``."""
-    return Freeze(**_taken(row, (field.name for field in fields(Freeze))))
+    return Freeze(**_taken(row, FREEZE))

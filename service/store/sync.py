@@ -35,12 +35,20 @@ def _record(columns: tuple[str, ...]) -> Prepared:
 
 def record_readiness(session: Session, exposure_id: UUID, uid: str, now: datetime, **seen: Any) -> None:
     """Write what was seen of a Service's endpoints and load balancer, unless it is gone or another by now."""
+    facts = {f"to_{column}": value for column, value in seen.items()}
+    facts |= {"to_ready_changed_at": now, "of": exposure_id, "of_uid": uid}
+    _record_readiness(tuple(sorted(("ready_changed_at", *seen)))).later(session, facts)
+
+
+@cache
+def _record_readiness(columns: tuple[str, ...]) -> Prepared:
     sync = t.exposure_sync
-    session.execute(
-        update(sync)
-        .where(sync.c.exposure_id == exposure_id, sync.c.uid == uid)
-        .values(ready_changed_at=now, sync_count=sync.c.sync_count + 1, **seen)
+    values: dict[str, Any] = {c: bindparam(f"to_{c}", type_=sync.c[c].type) for c in columns}
+    its = (
+        sync.c.exposure_id == bindparam("of", type_=sync.c.exposure_id.type),
+        sync.c.uid == bindparam("of_uid", type_=sync.c.uid.type),
     )
+    return Prepared(update(sync).where(*its).values(sync_count=sync.c.sync_count + 1, **values))
 
 
 def record_view(

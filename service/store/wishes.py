@@ -9,17 +9,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, select, text, tuple_
+from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from service.domain.exposure import Allocation, ExposureRecord
 from service.domain.plan import FIGHT, NODE_PORT_TAKEN, POOL_EXHAUSTED, Owner, Ref
 from service.domain.spec import Document
+from service.store import ledger
 from service.store import tables as t
+from service.store.prepared import Prepared
 from service.store.records import joined
 from service.store.rows import exposure_of
 
-DUE = text("""
+DUE = Prepared(
+    text("""
     SELECT e.namespace, e.name
     FROM exposure AS e JOIN exposure_sync AS s ON s.exposure_id = e.id
     WHERE e.cluster = :cluster AND e.ended_at IS NULL
@@ -39,6 +42,7 @@ DUE = text("""
         ) END)
     ORDER BY e.created_at, e.id
 """)
+)
 """What rests after a failure is left out, but for what may end by itself: a fight, or a port that is lacking.
 
 ``domain.plan`` has the last word on that.
@@ -84,7 +88,7 @@ class Settled:
 def due(session: Session, cluster: str, now: datetime) -> list[Ref]:
     """Return the keys for which something may have to be done, the oldest exposure first."""
     facts = {"cluster": cluster, "now": now, "lacking": [NODE_PORT_TAKEN, POOL_EXHAUSTED, FIGHT]}
-    return [Ref(row.namespace, row.name) for row in session.execute(DUE, facts)]
+    return [Ref(row.namespace, row.name) for row in DUE.rows(session, facts)]
 
 
 def sweep(session: Session, cluster: str) -> tuple[list[Settled], list[Ref]]:
@@ -136,16 +140,23 @@ def owners(session: Session, cluster: str) -> dict[Ref, Owner]:
     }
 
 
-OF_REFS = select(t.exposure).where(
-    t.exposure.c.cluster == bindparam("cluster"),
-    t.exposure.c.ended_at.is_(None),
-    tuple_(t.exposure.c.namespace, t.exposure.c.name).in_(bindparam("refs", expanding=True)),
+OF_REFS = Prepared(
+    text("""
+    SELECT exposure.*
+    FROM unnest(CAST(:namespaces AS text[]), CAST(:names AS text[])) AS wanted (namespace, name)
+    JOIN exposure USING (namespace, name)
+    WHERE cluster = :cluster AND ended_at IS NULL
+""")
 )
 
 
-def of_refs(session: Session, cluster: str, refs: Iterable[Ref]) -> dict[Ref, ExposureRecord]:
-    """Return the exposures that have these keys now."""
-    keys = [(ref.namespace, ref.name) for ref in refs]
-    rows = session.execute(OF_REFS, {"cluster": cluster, "refs": keys})
+def of_refs(
+    session: Session, cluster: str, refs: Iterable[Ref]
+) -> tuple[dict[Ref, ExposureRecord], ledger.Newest]:
+    """Return the exposures that have these keys now, and the newest event of all of them."""
+    refs = tuple(refs)
+    keys = {"namespaces": [ref.namespace for ref in refs], "names": [ref.name for ref in refs]}
+    rows = OF_REFS.rows(session, {"cluster": cluster, **keys})
+    newest = ledger.ask_newest(session, [row.id for row in rows])
     records = joined(session, [exposure_of(row) for row in rows])
-    return {Ref(r.exposure.metadata.namespace, r.exposure.metadata.name): r for r in records}
+    return {Ref(r.exposure.metadata.namespace, r.exposure.metadata.name): r for r in records}, newest()

@@ -24,6 +24,9 @@ from service.domain.subject import Renewal, Subject, object_of, person_of
 from service.domain.verdict import Verdict, decide, may_sit
 from service.store import identities, policies
 
+PLACES = "places"
+"""Of a session, which is one transaction: team, cluster and namespace → the place."""
+
 
 class Judge:
     """Asks the policies that are active; ``evaluator`` is the language of their expressions."""
@@ -58,8 +61,7 @@ class Judge:
 
     def denials(self, session: Session, record: ExposureRecord, revision: Revision) -> Sequence[Reason]:
         """Return the deny rules that match a revision now."""
-        metadata = record.exposure.metadata
-        place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
+        place = _place(session, record.exposure.metadata)
         return self.decide(session, subject_of(record, revision, place), place.epoch).violations()
 
     def seats_for(self, record: ExposureRecord, revision: Revision, reviewer: Principal) -> tuple[str, ...]:
@@ -68,6 +70,15 @@ class Judge:
         return tuple(
             seat.key for seat in seats_of(revision) if may_sit(seat, reviewer, wanted, self._evaluator)
         )
+
+
+def _place(session: Session, metadata: Metadata) -> identities.Place:
+    """Return a place as this transaction found it first: many exposures that it judges have the same one."""
+    places: dict[tuple[str, ...], identities.Place] = session.info.setdefault(PLACES, {})
+    key = (metadata.team, metadata.cluster, metadata.namespace)
+    if key not in places:
+        places[key] = identities.place(session, *key)
+    return places[key]
 
 
 def subject_of(record: ExposureRecord, revision: Revision, place: identities.Place) -> Subject:

@@ -172,7 +172,8 @@ def _differences(revision: Revision, service: Document) -> Iterator[str]:
     found = service["spec"]
     for name in sorted(wanted.keys() | found.keys()):
         want, have = wanted.get(name), found.get(name)
-        if have != want and not (want is None and name in FILLED_IN_BY_THE_SERVER):
+        may_be_filled_in = name in FILLED_IN_BY_THE_SERVER or (name, have) == _timeout_of(wanted)
+        if have != want and not (want is None and may_be_filled_in):
             yield f"spec.{name}: {want} was approved, {have} is there"
     for name in ("labels", "annotations"):
         want, have = revision.manifest["metadata"].get(name, {}), service["metadata"].get(name, {})
@@ -181,6 +182,12 @@ def _differences(revision: Revision, service: Document) -> Iterator[str]:
     mark = mark_of(service)
     if (mark.get("revision"), mark.get("digest")) != (str(revision.number), revision.digest):
         yield f"the mark says revision {mark.get('revision')} with {mark.get('digest')}"
+
+
+def _timeout_of(wanted: Mapping[str, Any]) -> tuple[str, Document] | None:
+    """Return what the server adds to an affinity: how long a client stays with one pod."""
+    has_affinity = wanted.get("sessionAffinity") == "ClientIP"
+    return ("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10800}}) if has_affinity else None
 
 
 def _named(snapshot: Snapshot, exposure: Exposure, sentence: str) -> str:

@@ -21,12 +21,12 @@ SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
 PLAIN = b"N"
 
 
-def commit_of(*words: str, without: str | None = None, when: When = "before", gate: "PostgresGate") -> Hold:
-    """Hold the COMMIT of the next transaction whose statements contain these words, and not that one."""
+def commit_of(*words: str, when: When = "before", gate: "PostgresGate") -> Hold:
+    """Hold the COMMIT of the next transaction whose statements contain these words."""
 
     def matches(statements: Sequence[str]) -> bool:
         text = "; ".join(statements)
-        return all(word in text for word in words) and (without is None or without not in text)
+        return all(word in text for word in words)
 
     return gate.hold(matches, when)
 

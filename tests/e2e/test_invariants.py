@@ -221,3 +221,14 @@ def test_a_strangers_service_that_somebody_touched_is_found():
     for services in ((), (edited,)):
         [found] = touched(with_services(healthy(), *services), kept)
         assert found.startswith("shop/thief: ")
+
+
+def test_what_the_server_adds_to_an_approved_affinity_is_no_difference():
+    timeout = {"clientIP": {"timeoutSeconds": 10800}}
+    asked = healthy()
+    live = next(r for r in asked.revisions if r.exposure_id == LIVE and r.decision == "live")
+    live.manifest["spec"]["sessionAffinity"] = "ClientIP"
+    others = [s for s in asked.services if s["metadata"]["name"] != "web"]
+    there = service(sessionAffinity="ClientIP", sessionAffinityConfig=timeout)
+
+    assert broken(replace(asked, services=[there, *others])) == []

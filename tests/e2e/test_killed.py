@@ -63,7 +63,7 @@ def writes(gated: Gated, before: int) -> list[str]:
 def test_a_worker_killed_at_the_bound_commit(gated: Gated, when: When):
     world = gated.world
     exposure = submitted(world, f"bound-{when}")
-    hold = commit_of("UPDATE port_claim SET state", without=" until=", when=when, gate=gated.worker_gate)
+    hold = commit_of("SET state = 'bound'", when=when, gate=gated.worker_gate)
     approved(world, exposure)
     hold.wait()
     world.worker.kill()

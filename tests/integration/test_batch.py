@@ -1,10 +1,12 @@
 """Many writes in few transactions: nothing lost, and no fault is another's."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -103,9 +105,17 @@ def test_a_fault_of_one_is_nobody_elses(world: ReconcilerWorld, stories: list[St
 def test_a_row_that_somebody_else_holds_is_written_once_it_is_free(
     world: ReconcilerWorld, stories: list[Story]
 ) -> None:
-    with world.transaction() as session:
-        exposures.lock(session, stories[3].id)
-        threading.Timer(0.3, session.rollback).start()
+    is_locked = threading.Event()
+
+    def hold() -> None:
+        with world.transaction() as session:
+            exposures.lock(session, stories[3].id)
+            is_locked.set()
+            time.sleep(0.3)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hold)
+        assert is_locked.wait(10)
         _, found = write_all(world, stories)
     assert found == [story.name for story in stories]
     assert messages(world, stories)[3] == "by n3"
@@ -128,3 +138,59 @@ def test_who_will_not_wait_for_a_row_is_told_at_once(world: ReconcilerWorld) -> 
         exposures.lock(session, story.id)
         with pytest.raises(Busy):
             batch.write(story.id, lambda other: exposures.lock(other, story.id, wait=False))
+
+
+def record(world: ReconcilerWorld, batch: Batch, story: Story) -> None:
+    """Let a story's sync be written, as an action does."""
+
+    def note(session: Session) -> None:
+        assert exposures.lock(session, story.id) is not None
+        sync.record(session, story.id, world.now(), message=f"by {story.name}")
+
+    batch.write(story.id, note)
+
+
+def test_where_many_are_under_way_the_first_one_waits_for_company(
+    world: ReconcilerWorld, stories: list[Story]
+) -> None:
+    transactions = Counted(world, 0)
+    batch = Batch(transactions, lambda: 2 * len(stories), gather_seconds=10)
+
+    with ThreadPoolExecutor(len(stories)) as pool:
+        for done in [pool.submit(record, world, batch, story) for story in stories]:
+            done.result(timeout=5)
+
+    assert transactions.count == 1
+    assert messages(world, stories) == [f"by {story.name}" for story in stories]
+
+
+def test_company_that_does_not_come_is_not_waited_for_long(
+    world: ReconcilerWorld, stories: list[Story]
+) -> None:
+    batch = Batch(Counted(world, 0), lambda: 100)
+
+    record(world, batch, stories[0])
+
+    assert messages(world, stories[:1]) == ["by n0"]
+
+
+def test_several_of_one_caller_are_written_together_and_each_has_its_outcome(
+    world: ReconcilerWorld, stories: list[Story]
+) -> None:
+    transactions = Counted(world, 0)
+    fault = ZeroDivisionError("of n3")
+
+    def write(session: Session, story: Story) -> str:
+        if story.name == "n3":
+            raise fault
+        return story.name
+
+    writes = {story.id: partial(write, story=story) for story in stories}
+    outcomes = Batch(transactions).write_all(writes)
+
+    assert transactions.count == 1 + len(stories)
+    with pytest.raises(ZeroDivisionError):
+        outcomes[stories[3].id]()
+    assert [outcomes[story.id]() for story in stories if story.name != "n3"] == [
+        story.name for story in stories if story.name != "n3"
+    ]

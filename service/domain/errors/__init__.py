@@ -21,7 +21,8 @@
     ├── TooLarge · UnsupportedMediaType
     ├── Busy                 a lock or a deadlock: the same request again may pass
     ├── Unavailable          a part that is needed does not answer
-    │   └── LeaseLost        another worker keeps the cluster; seen by the worker only
+    │   ├── LeaseLost        another worker keeps the cluster; seen by the worker only
+    │   └── MarkUnwritten    the ledger's mark is not in the cluster; seen by the worker only
     └── ClusterError         what a kube-apiserver answered, seen by the worker only
         ├── ClusterAway      no answer, or 5xx/429: the outcome of a write is unknown
         ├── ListTooOld       a watch cannot go on from there: list again
@@ -56,6 +57,7 @@ from service.domain.errors.base import (
     Invalid,
     LeaseLost,
     Malformed,
+    MarkUnwritten,
     NotFound,
     PreconditionFailed,
     PreconditionRequired,
@@ -120,6 +122,7 @@ __all__ = [
     "LeaseLost",
     "ListTooOld",
     "Malformed",
+    "MarkUnwritten",
     "NameTaken",
     "NamespaceMissing",
     "NamespaceTerminating",

@@ -101,6 +101,15 @@ class Unavailable(WharfingerError):
     code = "unavailable"
 
 
+class MarkUnwritten(Unavailable):
+    """A worker may not act before the cluster has the ledger's mark: it cannot be written, or is not ours."""
+
+    code = "mark-unwritten"
+
+    def __init__(self, cluster: str) -> None:
+        super().__init__(f"The ledger's mark is not in cluster {cluster}: nothing is sent before.")
+
+
 class LeaseLost(Unavailable):
     """A worker may not act on a cluster any more: nothing has failed, another worker goes on."""
 
