@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from service.api.metrics import OF_A_CLUSTER
 from service.domain.errors import ClusterError
 from tests.architecture.sources import ROOT
 
@@ -41,12 +42,18 @@ def answers(kind: type[ClusterError] = ClusterError) -> Iterator[str]:
 
 def test_every_reason_has_its_entry_and_every_entry_its_reason():
     reasons = {*words(), *answers()} - ALL_IS_WELL - NO_REASONS
-    rows = re.findall(r"^\| (`.*?) \|", RUNBOOK, re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?) \| .* \| ", RUNBOOK, re.MULTILINE)
     entries = [entry for row in rows for entry in re.findall(r"`(\w+)`", row)]
     assert len(entries) == len(set(entries))
     assert set(entries) == reasons
 
 
 def test_every_entry_says_what_to_do():
-    rows = [line.split(" | ") for line in RUNBOOK.splitlines() if line.startswith("| `")]
-    assert [row[0] for row in rows if len(row) != 3 or len(row[2]) < 10] == []
+    rows = re.findall(r"^\| `[A-Z].*$", RUNBOOK, re.MULTILINE)
+    assert [row for row in rows if len(row.split(" | ")) != 3 or len(row.split(" | ")[2]) < 10] == []
+
+
+def test_every_gauge_that_is_worth_an_alert_is_one_of_the_apis():
+    named = set(re.findall(r"`wharfinger_cluster_(\w+)", RUNBOOK))
+    assert named
+    assert named <= {name for name, _, _ in OF_A_CLUSTER}
