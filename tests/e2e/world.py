@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from devcluster import ApiRefused, ControlPlane
 from devcluster.workload import add_pod
+from service.domain.errors import Unavailable
 from service.domain.ports import Pool
 from service.domain.principal import Principal, PrincipalKind, Role
 from service.store.identities import Cluster
@@ -168,7 +169,7 @@ class World:
         if name in self._parts:
             self._parts[name].kill()
             if not any(part.lives() for key, part in self._parts.items() if key.startswith("worker")):
-                with self.database.transaction() as session:
+                with suppress(Unavailable), self.database.transaction() as session:  # else they lapse
                     session.execute(text("DELETE FROM lease"))
         begun = datetime.now(UTC)
         worker = self._parts[name] = self.another_worker(
