@@ -201,9 +201,9 @@ class World:
             self._callers[name] = self.new_caller(name)
         return self._callers[name]
 
-    def new_caller(self, name: str, seconds: float = 30) -> Caller:
-        """Return one more client of somebody, that waits no longer for an answer."""
-        return Caller(self.api.url, self._tokens[name], seconds)
+    def new_caller(self, name: str, seconds: float = 30, url: str | None = None) -> Caller:
+        """Return one more client of somebody, that waits no longer for an answer; of another api if told."""
+        return Caller(url or self.api.url, self._tokens[name], seconds)
 
     def request(self, name: str, team: str = "team-a", node_port: int | None = None, **spec: Any) -> Document:
         """Return the body of a request, by default for a NodePort that the ledger chooses."""
