@@ -11,10 +11,10 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from service.domain.adoption import Adoption, AdoptionState, changes_of
-from service.domain.errors import AdoptionOpen, Fault
+from service.domain.errors import AdoptionOpen, Busy, Fault
 from service.domain.exposure import Metadata
 from service.domain.spec import Document
-from service.store import foreign
+from service.store import clusters, foreign
 from service.store import tables as t
 from service.store.rows import adoption_of
 from service.store.tables.adoptions import OPEN
@@ -27,8 +27,11 @@ def add(session: Session, wanted: Adoption) -> None:
 
     Raises:
         AdoptionOpen: one for the same Service is not over.
+        Busy: the cluster was removed just now.
     """
     metadata = wanted.metadata
+    if not clusters.keep(session, metadata.cluster):
+        raise Busy(f"Cluster {metadata.cluster} was removed just now.")
     row = {
         "id": wanted.id,
         "cluster": metadata.cluster,
