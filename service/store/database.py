@@ -66,6 +66,7 @@ def open_engine(url: str, pool_size: int = 5) -> Engine:
     )
     event.listen(engine, "checkout", _refuse_hung_up)
     event.listen(engine, "do_execute", _execute)
+    event.listen(engine, "rollback_savepoint", _send_before_rollback)
     return engine
 
 
@@ -126,6 +127,12 @@ class Gathering:
         self.send()
         return cursor
 
+    def commit(self) -> None:
+        """End the transaction: with what was kept back, unless its answer may be that it must not be."""
+        if self._checks:
+            self.send()
+        self.run("COMMIT")
+
     def send(self, *error: Any) -> None:
         """Send what was kept back, wait for the answers, and look at those that are to be looked at."""
         if self._pipeline is not None:
@@ -159,6 +166,22 @@ def _execute(cursor: Any, statement: str, values: Any, context: Any) -> bool:
     return True
 
 
+def _send_before_rollback(connection: Connection, *_: Any) -> None:
+    """Let ROLLBACK TO SAVEPOINT not go with others: the driver would forget its plans too late.
+
+    It drops them then, and would do so after the next statement, whose plan it takes for prepared ever after.
+    """
+    gathering: Gathering | None = connection.get_execution_options().get(GATHERING)
+    if gathering:
+        gathering.send()
+
+
+@event.listens_for(_Lazy, "before_commit")
+def _send_before_commit(session: orm.Session) -> None:
+    """Look at what was kept back in a savepoint before it is released."""
+    gathering_of(session).send()
+
+
 def gathering_of(session: Session) -> Gathering:
     """Return what a transaction has still to send."""
     found: Gathering = session.info[GATHERING]
@@ -185,7 +208,7 @@ def transactions(engine: Engine) -> Transactions:
                     session.info[GATHERING] = gathering
                     yield session
                     if session.in_transaction() and not gathering.begin_is_due:
-                        gathering.run("COMMIT")
+                        gathering.commit()
         except PoolTimeout as error:
             raise Busy("All database connections are in use. Try again in a second.") from error
         except (DBAPIError, psycopg.Error) as error:

@@ -25,7 +25,9 @@ class Prepared:
     def __init__(self, statement: Executable) -> None:
         compiled: Any = statement.compile(dialect=DIALECT)  # type: ignore[attr-defined]
         self.text: str = compiled.string
-        self._written: Mapping[str, Any] = compiled.params
+        self._written = {
+            name: value for name, value in compiled.params.items() if not compiled.binds[name].required
+        }
         self._parameters = [(name, _writer(compiled.binds[name])) for name in compiled.positiontup or ()]
         self._row: Any = None
 
