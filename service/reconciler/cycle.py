@@ -110,8 +110,9 @@ class Cycle:
             look = self.cache.look(())
             if look is None:
                 return 0  # not everything was listed yet: the lists wake us
+            may_write = self._guard.may_write()
             self._view.saw(look.node_addresses)
-            if not self._guard.may_write():
+            if not may_write:
                 return 0
         except ClusterError as error:
             log.warning("cluster cannot be read", extra={"cluster": self._cluster, "answer": str(error)})
@@ -207,6 +208,7 @@ class Cycle:
             return self._guard.run_ahead(exposures)
         except ClusterError as error:
             log.warning("mark cannot be written", extra={"cluster": self._cluster, "answer": str(error)})
+            self._view.is_unreadable(str(error))
             return False
 
     def _read(self, refs: Sequence[Ref]) -> Records:
