@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from itertools import islice
 from uuid import UUID
@@ -125,7 +124,11 @@ class Cycle:
         """Hand out work as long as there is room; return for how many keys something is to be done."""
         begun = 0
         while not self._breaker.is_open() and (refs := self._next_lot()):
-            begun += self._settle(refs)
+            try:
+                begun += self._settle(refs)
+            except Exception:
+                self._were_busy.extend(refs)  # what the cluster has told is told once
+                raise
         return begun
 
     def _gather(self, has_word: bool) -> None:
@@ -185,7 +188,7 @@ class Cycle:
             self._backlog |= dict.fromkeys(losers - set(refs))
             records = self._read(refs)
         awake = [ref for ref in refs if ref in records and ref not in look.resting]
-        tasks = [self._task(ref, records[ref], look) for ref in awake]
+        tasks = [task for ref in awake if (task := self._task(ref, records[ref], look)) is not None]
         acting = [task for task in tasks if task.actions]
         if acting and not self._run_ahead([task.record.exposure.id for task in acting]):
             self._were_busy.extend(refs)
@@ -215,10 +218,17 @@ class Cycle:
         with self._edge.transaction() as session:
             return wishes.of_refs(session, self._cluster, refs)
 
-    def _task(self, ref: Ref, record: ExposureRecord, look: Look) -> Task:
-        """Return what a key needs."""
+    def _task(self, ref: Ref, record: ExposureRecord, look: Look) -> Task | None:
+        """Return what a key needs; None: that cannot be told, and it is never another's fault."""
+        try:
+            return self._planned(ref, record, look)
+        except Exception:
+            log.exception("exposure failed unexpectedly", extra={"exposure_id": str(record.exposure.id)})
+            return None
+
+    def _planned(self, ref: Ref, record: ExposureRecord, look: Look) -> Task:
         now, service = self._edge.now(), look.services.get(ref)
-        want = _wish(record, now)
+        want = desired_of(record, now)
         return Task(
             ref,
             record,
@@ -258,14 +268,6 @@ class Cycle:
         """Give it the ports that it lacks, as far as it may have them; return whether anything changed."""
         with self._edge.transaction() as session:
             return recover(session, task.record.exposure.id, task.thieves, self._edge.now())
-
-
-def _wish(record: ExposureRecord, now: datetime) -> Desired | None:
-    try:
-        return desired_of(record, now)
-    except Exception:
-        log.exception("exposure failed unexpectedly", extra={"exposure_id": str(record.exposure.id)})
-        return None
 
 
 def _may_act(record: ExposureRecord, want: Desired) -> bool:

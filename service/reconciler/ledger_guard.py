@@ -83,9 +83,8 @@ class LedgerGuard:
         with self._edge.transaction() as session:
             known = ledger.known(session, mark)
             why = why_frozen(mark, known)
-            is_asked = ledger.take_acceptance(
-                session, self._cluster
-            )  # of what is not frozen it means nothing
+            # Taken also while nothing is frozen: else it would wait, unasked, for the next ledger.
+            is_asked = ledger.take_acceptance(session, self._cluster)
             accepted = why is not None and is_asked
             if accepted:
                 data = {"cluster": self._cluster, "reason": why}
