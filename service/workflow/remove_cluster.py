@@ -13,7 +13,7 @@ from service.domain.errors import Conflict, NotFound
 from service.domain.exposure import Decision, Intent, SyncState
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.spec import Document
-from service.store import audit, clusters, events, exposures, ports, sync
+from service.store import adoptions, audit, clusters, events, exposures, ports, sync
 from service.store.clusters import Use
 from service.workflow.act import Act
 
@@ -92,6 +92,8 @@ def _abandon(session: Session, exposure_id: UUID, act: Act) -> None:
             target = move(revision.decision, Decision.RETIRED, Mover.WORKER)
             exposures.set_decision(session, revision, target, act.now)
     numbers = sorted(claim.port for claim in record.claims)
+    if record.sync.adopts_uid is not None:
+        adoptions.give_back(session, exposure_id, act.now)
     ports.drop_holds(session, exposure_id, act.now)
     exposures.set_intent(session, exposure_id, Intent.ABSENT)
     exposures.end(session, exposure_id, ABANDONED, act.now)

@@ -11,6 +11,7 @@ from service.store import clusters
 from service.workflow.act import Act
 from service.workflow.remove_cluster import line_of, remove_cluster
 from tests.conftest import Clock
+from tests.integration.adoption_world import AdoptionWorld
 from tests.integration.api_world import World, a_request, assert_problem, named
 from tests.integration.reconciler_world import PORT, ReconcilerWorld, node_port_thief
 from tests.integration.worker_harbour import eventually
@@ -117,3 +118,12 @@ def waits_for_a_lock(database: Database) -> bool:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = :name"
     with database.transaction() as session:
         return bool(session.scalar(text(query), {"name": database.name}))
+
+
+def test_an_adoption_that_is_abandoned_ends_and_blocks_no_later_one(database: Database, clock: Clock) -> None:
+    world = AdoptionWorld(database, clock)
+    world.pending()
+    remove(world, abandon=True)
+    with world.transaction() as session:
+        assert session.scalars(text("SELECT state FROM adoption")).all() == ["ended"]
+        assert session.scalar(text("SELECT count(*) FROM port_claim")) == 0
