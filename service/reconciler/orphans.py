@@ -82,7 +82,10 @@ class Orphans:
         facts = {"exposure_id": str(orphan.exposure_id), "service": str(orphan.ref)}
         try:
             found = self._gateway.service(orphan.ref.namespace, orphan.ref.name)
-            if found is None or Observed(found).uid != orphan.uid:
+            mark = None if found is None else Mark.of(found)
+            if found is None or mark is None:
+                return
+            if (Observed(found).uid, mark.exposure_id) != (orphan.uid, orphan.exposure_id):
                 return
             version = Observed(found).resource_version
             self._gateway.delete(orphan.ref.namespace, orphan.ref.name, orphan.uid, version)

@@ -243,3 +243,12 @@ def waits_for_a_lock(database: Database) -> bool:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = :name"
     with database.transaction() as session:
         return bool(session.scalar(text(query), {"name": database.name}))
+
+
+def test_an_adoption_that_is_abandoned_ends_and_blocks_no_later_one(database: Database, clock: Clock) -> None:
+    world = AdoptionWorld(database, clock)
+    world.pending()
+    remove(world, abandon=True)
+    with world.transaction() as session:
+        assert session.scalars(text("SELECT state FROM adoption")).all() == ["ended"]
+        assert session.scalar(text("SELECT count(*) FROM port_claim")) == 0
