@@ -10,11 +10,11 @@ import yaml
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
-from service.api.app import create_app
 from service.api.context import Edge
 from service.api.openapi import document
 from service.api.problems import TITLES
 from service.domain.errors import Busy, Unavailable
+from tests.integration.api_world import app_at
 from tests.judges import a_judge
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def make_client(error: Exception | None = None, checks: dict[str, str | None] | 
         raise error or AssertionError("no database here")
         yield
 
-    return create_app(Edge(transaction, lambda: NOON, bytes, lambda: checks or {}, a_judge())).test_client()
+    return app_at(Edge(transaction, lambda: NOON, bytes, lambda: checks or {}, a_judge())).test_client()
 
 
 def test_openapi_yaml_is_what_the_code_says():
