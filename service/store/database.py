@@ -126,6 +126,13 @@ class Gathering:
         self.send()
         return cursor
 
+    def commit(self) -> None:
+        """End the transaction, unless it never began; with what was kept back, if no answer may refuse it."""
+        if self._checks:
+            self.send()  # a refusal that came together with COMMIT would come too late
+        if not self.begin_is_due:
+            self.run("COMMIT")
+
     def send(self, *error: Any) -> None:
         """Send what was kept back, wait for the answers, and look at those that are to be looked at."""
         if self._pipeline is not None:
@@ -184,8 +191,8 @@ def transactions(engine: Engine) -> Transactions:
                 with _Lazy(connection, expire_on_commit=False) as session, session.begin(), gathering:
                     session.info[GATHERING] = gathering
                     yield session
-                    if session.in_transaction() and not gathering.begin_is_due:
-                        gathering.run("COMMIT")
+                    if session.in_transaction():
+                        gathering.commit()
         except PoolTimeout as error:
             raise Busy("All database connections are in use. Try again in a second.") from error
         except (DBAPIError, psycopg.Error) as error:

@@ -20,12 +20,19 @@ DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-unty
 
 
 class Prepared:
-    """One statement. Its facts are by name; those that it was written with need not be told."""
+    """One statement. Its facts are by name; those that it was written with need not be told.
+
+    Raises (when sent):
+        KeyError: a fact was neither told nor written.
+    """
 
     def __init__(self, statement: Executable) -> None:
         compiled: Any = statement.compile(dialect=DIALECT)  # type: ignore[attr-defined]
         self.text: str = compiled.string
-        self._written: Mapping[str, Any] = compiled.params
+        # What has no value of its own would be NULL, and a fact that somebody forgot would go unseen.
+        self._written: Mapping[str, Any] = {
+            name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required
+        }
         self._parameters = [(name, _writer(compiled.binds[name])) for name in compiled.positiontup or ()]
         self._row: Any = None
 
