@@ -160,6 +160,10 @@ def _execute(cursor: Any, statement: str, values: Any, context: Any) -> bool:
     gathering: Gathering | None = context.execution_options.get(GATHERING)
     if gathering:
         gathering.begin()
+        if statement.startswith("ROLLBACK"):
+            # At its answer the driver forgets what it has prepared. Within a pipeline it tells the server too late,
+            # after the next statement, and takes that one for prepared though it is gone.
+            gathering.send()
     cursor.execute(statement, values)
     if gathering:
         gathering.send()

@@ -1,6 +1,10 @@
-"""Statements that are kept back: when they are sent, what they answer, and to whom an error of theirs comes."""
+"""Statements that are kept back: when they are sent, what they answer, and when an error of theirs comes."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Integer, Text, bindparam, column, insert, literal, select, text, values
 from sqlalchemy.orm import Session
 
@@ -29,6 +33,28 @@ def teams(session: Session) -> int:
     """Send what was kept back; return how many teams of these tests there are."""
     found: int = COUNT.first(session, {}).teams
     return found
+
+
+def run(database: Database, *steps: Callable[[Session], object]) -> None:
+    """Take these steps in one transaction."""
+    with database.transaction() as session:
+        for step in steps:
+            step(session)
+
+
+def add_team(session: Session) -> None:
+    """Keep back the writing of a team, the same each time."""
+    ADD_TEAM.later(session, {"team": "kept-a", "now": datetime(2030, 1, 1, tzinfo=UTC)})
+
+
+def want_a_row(session: Session) -> None:
+    """Keep back a look for a row that is not there."""
+    UP_TO.later(session, {"last": 0}, if_none=Missing)
+
+
+def fail(session: Session) -> None:
+    """Fail as a request does."""
+    raise Missing
 
 
 def test_rows_have_the_names_of_their_columns(database: Database) -> None:
@@ -67,65 +93,57 @@ def test_what_is_asked_alone_is_sent_when_its_rows_are_read(database: Database) 
         assert [row.number for row in UP_TO.ask(session, {"last": 1})()] == [1]
 
 
-def test_what_is_kept_back_is_written_before_the_next_answer(own_database: Database, clock) -> None:
-    with own_database.transaction() as session:
+def test_what_is_kept_back_is_written_before_the_next_answer(database: Database, clock) -> None:
+    with database.transaction() as session:
         ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
         assert teams(session) == 1
 
 
-def test_what_is_kept_back_is_written_before_a_statement_of_sqlalchemys(
-    own_database: Database, clock
-) -> None:
-    with own_database.transaction() as session:
+def test_what_is_kept_back_is_written_before_a_statement_of_sqlalchemys(database: Database, clock) -> None:
+    with database.transaction() as session:
         ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
         assert session.scalar(select(t.team.c.name).where(t.team.c.name == "kept-a")) == "kept-a"
 
 
-def test_what_is_still_kept_back_at_the_end_is_committed(own_database: Database, clock) -> None:
-    with own_database.transaction() as session:
+def test_what_is_still_kept_back_at_the_end_is_committed(database: Database, clock) -> None:
+    with database.transaction() as session:
         ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
-    with own_database.transaction() as reader:
+    with database.transaction() as reader:
         assert teams(reader) == 1
 
 
-def test_what_is_kept_back_is_gone_when_the_request_fails(own_database: Database, clock) -> None:
-    with pytest.raises(Missing), own_database.transaction() as session:
-        ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
-        raise Missing
-    with own_database.transaction() as reader:
+def test_what_is_kept_back_is_gone_when_the_request_fails(database: Database) -> None:
+    with pytest.raises(Missing):
+        run(database, add_team, fail)
+    with database.transaction() as reader:
         assert teams(reader) == 0
 
 
-def test_an_error_of_what_was_kept_back_comes_with_the_next_answer(own_database: Database, clock) -> None:
-    with pytest.raises(Exception, match="team_pkey"), own_database.transaction() as session:
-        ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
-        ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
-        teams(session)
-    with own_database.transaction() as reader:
-        assert teams(reader) == 0
+def test_an_error_of_what_was_kept_back_comes_with_the_next_answer(database: Database) -> None:
+    with pytest.raises(UniqueViolation, match="team_pkey"):
+        run(database, add_team, add_team, teams, fail)
 
 
-def test_an_error_at_the_very_end_takes_everything_back(own_database: Database, clock) -> None:
-    with pytest.raises(Exception, match="team_pkey"), own_database.transaction() as session:
-        ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
-        ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
-    with own_database.transaction() as reader:
+def test_an_error_at_the_very_end_takes_everything_back(database: Database) -> None:
+    with pytest.raises(UniqueViolation, match="team_pkey"):
+        run(database, add_team, add_team)
+    with database.transaction() as reader:
         assert teams(reader) == 0
 
 
 def test_a_row_that_is_not_there_is_refused_before_a_later_answer_is_seen(database: Database) -> None:
-    seen = []
-    with pytest.raises(Missing), database.transaction() as session:
-        UP_TO.later(session, {"last": 0}, if_none=Missing)
-        seen.append(UP_TO.rows(session, {"last": 3}))
+    seen: list[int] = []
+    with pytest.raises(Missing):
+        run(database, want_a_row, lambda session: seen.append(teams(session)))
     assert seen == []
 
 
-def test_a_row_that_is_not_there_is_refused_at_the_end_too(own_database: Database, clock) -> None:
-    with pytest.raises(Missing), own_database.transaction() as session:
-        ADD_TEAM.later(session, {"team": "kept-a", "now": clock()})
-        UP_TO.later(session, {"last": 0}, if_none=Missing)
-    with own_database.transaction() as reader:
+def test_a_row_that_is_not_there_is_refused_at_the_end_and_nothing_is_committed(
+    database: Database,
+) -> None:
+    with pytest.raises(Missing):
+        run(database, add_team, want_a_row)
+    with database.transaction() as reader:
         assert teams(reader) == 0
 
 
@@ -136,29 +154,39 @@ def test_a_row_that_is_there_is_not_refused(database: Database) -> None:
 
 
 def test_a_savepoint_takes_back_what_was_kept_back_within_it_and_nothing_before(
-    own_database: Database, clock
+    database: Database, clock
 ) -> None:
-    with own_database.transaction() as session:
+    with database.transaction() as session:
         ADD_TEAM.later(session, {"team": "kept-before", "now": clock()})
         with session.begin_nested() as attempt:
             ADD_TEAM.later(session, {"team": "kept-within", "now": clock()})
             assert teams(session) == 2
             attempt.rollback()
         assert teams(session) == 1
-    with own_database.transaction() as reader:
+    with database.transaction() as reader:
         assert teams(reader) == 1
 
 
-def test_a_savepoint_takes_back_what_nobody_had_sent_yet(own_database: Database, clock) -> None:
-    with own_database.transaction() as session:
+def test_a_savepoint_takes_back_what_nobody_had_sent_yet(database: Database, clock) -> None:
+    with database.transaction() as session:
         with session.begin_nested() as attempt:
             ADD_TEAM.later(session, {"team": "kept-within", "now": clock()})
             attempt.rollback()
         assert teams(session) == 0
 
 
-def test_a_savepoint_that_is_kept_keeps_what_nobody_had_sent_yet(own_database: Database, clock) -> None:
-    with own_database.transaction() as session:
+def test_a_statement_is_still_prepared_after_a_savepoint_that_was_rolled_back(
+    database: Database, clock
+) -> None:
+    with database.transaction() as session:
+        with session.begin_nested() as attempt:
+            ADD_TEAM.later(session, {"team": "kept-within", "now": clock()})
+            attempt.rollback()
+        assert [teams(session), teams(session)] == [0, 0]
+
+
+def test_a_savepoint_that_is_kept_keeps_what_nobody_had_sent_yet(database: Database, clock) -> None:
+    with database.transaction() as session:
         with session.begin_nested():
             ADD_TEAM.later(session, {"team": "kept-within", "now": clock()})
         assert teams(session) == 1
@@ -181,8 +209,8 @@ def test_a_name_that_is_taken_is_said_before_any_port_is_held(database: Database
     assert world.rows() == before
 
 
-def test_the_connection_serves_the_next_request_after_a_late_refusal(own_database: Database, clock) -> None:
-    world = World(own_database.transaction, clock)
+def test_the_connection_serves_the_next_request_after_a_late_refusal(database: Database, clock) -> None:
+    world = World(database.transaction, clock)
     world.ann.submit()
     world.ann.post("/v1/exposures", a_request(type="NodePort", ports=SEVERAL))
     other = a_request(type="NodePort", ports=SEVERAL)
