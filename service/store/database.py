@@ -161,8 +161,8 @@ def _execute(cursor: Any, statement: str, values: Any, context: Any) -> bool:
     if gathering:
         gathering.begin()
         if statement.startswith("ROLLBACK"):
-            # At its answer the driver forgets what it has prepared. Within a pipeline it tells the server too late,
-            # after the next statement, and takes that one for prepared though it is gone.
+            # At its answer the driver forgets what it has prepared. Within a pipeline it tells the server too
+            # late, after the next statement, and takes that one for prepared though it is gone.
             gathering.send()
     cursor.execute(statement, values)
     if gathering:
