@@ -59,7 +59,9 @@ class Place:
 
 
 TOKEN = Prepared(
-    select(t.token).where(t.token.c.sha256 == bindparam("sha256"), t.token.c.expires_at > bindparam("now"))
+    select(t.token.c.kind, t.token.c.person, t.token.c.teams, t.token.c.groups, t.token.c.roles).where(
+        t.token.c.sha256 == bindparam("sha256"), t.token.c.expires_at > bindparam("now")
+    )
 )
 PLACE = Prepared(
     text("""
