@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from service.domain.ledger_mark import Known, LedgerMark
@@ -34,11 +34,14 @@ NEWEST = Prepared(
 
 
 KNOWN = Prepared(
-    text("""
-    SELECT id AS ledger, (SELECT coalesce(max(id), 0) FROM event) AS newest_event,
-        (SELECT hash FROM event WHERE id = CAST(:marked AS bigint)) AS hash_of_marked
-    FROM this_ledger
-""")
+    select(
+        t.this_ledger.c.id.label("ledger"),
+        select(func.coalesce(func.max(t.event.c.id), 0)).scalar_subquery().label("newest_event"),
+        select(t.event.c.hash)
+        .where(t.event.c.id == bindparam("marked"))
+        .scalar_subquery()
+        .label("hash_of_marked"),
+    )
 )
 
 
