@@ -179,3 +179,18 @@ def test_an_error_of_the_caller_rolls_back_and_comes_through(own_database: Datab
     with pytest.raises(LookupError, match="mine"):
         run(own_database, "DELETE FROM port_claim", fail)
     assert world.rows() == before
+
+
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_nothing_is_kept_after_the_caller_took_it_back(
+    database: Database, clock, is_read_first: bool
+) -> None:
+    world = World(database.transaction, clock)
+    world.ann.submit()
+    before = world.rows()
+    with database.transaction() as session:
+        if is_read_first:
+            session.execute(text("DELETE FROM port_claim"))
+        session.rollback()
+        session.execute(text("DELETE FROM port_claim"))
+    assert world.rows() == before
