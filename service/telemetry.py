@@ -24,8 +24,9 @@ LEVELS = {
     "alembic": logging.WARNING,
     "urllib3": logging.ERROR,
     "kubernetes": logging.WARNING,
+    "psycopg": logging.ERROR,
 }
-"""Others' loggers; a retry of urllib3 is told by us, with the cluster's name."""
+"""Others' loggers; a retry of urllib3 is told by us, with the cluster's name, as a row that is busy is."""
 
 
 def configure_logs(form: str, process: str) -> None:

@@ -39,6 +39,16 @@ UID = "uid-1"
 TOKEN = "token-1"
 NUMBER = 30007
 
+FILLED_IN: Document = {
+    "clusterIP": "10.0.0.9",
+    "clusterIPs": ["10.0.0.9"],
+    "ipFamilies": ["IPv4"],
+    "ipFamilyPolicy": "SingleStack",
+    "sessionAffinity": "None",
+    "internalTrafficPolicy": "Cluster",
+}
+"""What a cluster fills into a Service by itself."""
+
 
 def make_principal(person: str = "eve", *roles: Role, **fields: Any) -> Principal:
     """Return a person; without roles an approver."""
@@ -187,14 +197,7 @@ def make_service(want: Desired | None = None, token: str = TOKEN, **metadata: An
     if want.manifest is None:
         raise ValueError("a wish for nothing has no Service")
     sent = with_mark(want.manifest, want.marked(token))
-    filled_in = {
-        "clusterIP": "10.0.0.9",
-        "clusterIPs": ["10.0.0.9"],
-        "ipFamilies": ["IPv4"],
-        "ipFamilyPolicy": "SingleStack",
-        "sessionAffinity": "None",
-        "internalTrafficPolicy": "Cluster",
-    }
+    filled_in = dict(FILLED_IN)
     if sent["spec"]["type"] != "ClusterIP":
         filled_in["externalTrafficPolicy"] = "Cluster"
     all_metadata = {**sent["metadata"], "uid": UID, "resourceVersion": "41", **metadata}

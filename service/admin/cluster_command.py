@@ -74,6 +74,11 @@ def cluster() -> None:
     type=click.Choice([what.value for what in OnDrift]),
     help="What becomes of a change by hand.  [default: heal]",
 )
+@click.option(
+    "--removal-share",
+    type=float,
+    help="Above which share of our Services there removals that nobody decided stop and ask.  [default: 0.2]",
+)
 @click.option("--owner-id", help="Whose marks are this installation's.  [default: wharfinger]")
 @click.option(
     "--label", "labels", type=LabelOption(), multiple=True, help="Takes the place of all labels. Repeatable."
@@ -84,7 +89,7 @@ def add_cluster(name: str, node_ports: Pool | None, labels: Sequence[tuple[str, 
 
     if given["context"] is not None and given["in_cluster"]:
         raise click.UsageError("Name either --context or --in-cluster.")
-    settings = {option: value for option, value in given.items() if value not in (None, False)}
+    settings = {option: value for option, value in given.items() if value is not None and value is not False}
     named = set(settings)
     if named & {"context", "in_cluster"}:
         named |= {"context", "in_cluster"}  # the one takes the place of the other
@@ -102,7 +107,7 @@ def add_cluster(name: str, node_ports: Pool | None, labels: Sequence[tuple[str, 
 
 @cluster.command("list")
 def list_clusters() -> None:
-    """Print each cluster: name, node ports, context, mode, drift, owner id, labels."""
+    """Print each cluster: name, node ports, context, mode, drift, owner id, labels, removal share."""
     from service.store import identities
     from service.wiring import admin_transactions
 
@@ -113,7 +118,8 @@ def list_clusters() -> None:
     for found in clusters:
         way = "(in-cluster)" if found.in_cluster else found.context or "(current context)"
         labels = ",".join(f"{key}={value}" for key, value in sorted(found.labels.items())) or "-"
-        columns = (found.name, str(found.pool), way, found.mode, found.drift, found.owner_id, labels)
+        said = (found.mode, found.drift, found.owner_id, labels, f"{found.removal_share:g}")
+        columns = (found.name, str(found.pool), way, *said)
         click.echo("\t".join(columns))
 
 
@@ -128,10 +134,12 @@ def remove_cluster(name: str, abandon: bool) -> None:
     from service.wiring import admin_transactions
 
     with admin_transactions(read_settings())() as session:
-        abandoned = removal.remove_cluster(session, name, abandon, _act("remove"))
-    for use in abandoned:
+        left = removal.remove_cluster(session, name, abandon, _act("remove"))
+    for use in left.abandoned:
         click.echo(removal.line_of(use))
-    if abandoned:
+    if left.unread:
+        click.echo(f"Requests to adopt are refused, unread: {', '.join(left.unread)}.", err=True)
+    if left.abandoned:
         click.echo("Abandoned: their Services are still in the cluster. Nothing was deleted there.", err=True)
     click.echo(
         f"Cluster {name} is out of the ledger. wharfinger cluster add {name} brings it back.", err=True

@@ -31,7 +31,8 @@ from service.api.auth import authenticate
 from service.api.context import EXTENSION, Edge, edge, request_id
 from service.api.fields import Duration, PageSize
 from service.api.parsing import MAX_BODY, StrictJSON
-from service.api.resource import PROBLEM, Number, refuse_stray_query
+from service.api.resource import PROBLEM, Number, PolicyName, refuse_stray_query
+from service.domain.policy_document import RESERVED
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def create_app(edge: Edge) -> Flask:
     app.extensions[EXTENSION] = edge
     app.json = StrictJSON(app)
     app.url_map.merge_slashes = False
-    app.url_map.converters["number"] = Number
+    app.url_map.converters |= {"number": Number, "policy": PolicyName}
     app.before_request(_note_start)
     app.before_request(authenticate)
     app.before_request(refuse_stray_query)
@@ -131,6 +132,9 @@ def _register_resources(app: Flask) -> dict[str, Any]:
     }
     api = DescribedApi(app, spec_kwargs=options)
     api.register_converter(Number, lambda _: {"type": "integer", "minimum": 0, "maximum": 999_999_999})
+    api.register_converter(
+        PolicyName, lambda _: {"type": "string", "minLength": 1, "not": {"enum": list(RESERVED)}}
+    )
     api.register_field(Duration, "string", None)
     api.register_field(PageSize, "integer", None)
     scheme = {"type": "http", "scheme": "bearer", "description": "A token that begins with `wft_`."}

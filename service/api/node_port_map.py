@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.api import answers, schemas
+from service.api import ledger_answers, schemas
 from service.api.context import edge
 from service.api.ledger_documents import port_map_document
 from service.api.resource import Resource
@@ -19,7 +19,7 @@ blueprint = Resource(
 
 @blueprint.route("", methods=["GET"])
 @blueprint.queries(schemas.NodePortMapQuerySchema())
-@blueprint.gives(200, answers.NodePortMapSchema())
+@blueprint.gives(200, ledger_answers.NodePortMapSchema())
 @blueprint.problems(401, 404)
 def get_node_port_map(query: dict[str, Any], cluster: str) -> Document:
     """Read the port map of a cluster

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.api import answers, schemas
+from service.api import ledger_answers, schemas
 from service.api.context import edge, principal
 from service.api.exposures import LINK
 from service.api.ledger_documents import claim_document, port_document
@@ -21,7 +21,7 @@ blueprint = Resource(
 
 @blueprint.route("", methods=["GET"])
 @blueprint.queries(schemas.PageQuerySchema())
-@blueprint.gives(200, answers.NodePortListSchema(), headers={"Link": LINK})
+@blueprint.gives(200, ledger_answers.NodePortListSchema(), headers={"Link": LINK})
 @blueprint.problems(401, 404)
 def list_node_ports(query: dict[str, Any], cluster: str) -> tuple[Document, dict[str, str]]:
     """List the claims of a cluster
@@ -34,7 +34,7 @@ def list_node_ports(query: dict[str, Any], cluster: str) -> tuple[Document, dict
 
 
 @blueprint.route("/<number:port>", methods=["GET"])
-@blueprint.gives(200, answers.NodePortSchema())
+@blueprint.gives(200, ledger_answers.NodePortSchema())
 @blueprint.problems(401, 404)
 def get_node_port(cluster: str, port: int) -> Document:
     """Read who owns one node port, why and until when

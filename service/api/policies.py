@@ -37,7 +37,7 @@ def list_policies() -> Document:
     return {"items": list(map(_document, found))}
 
 
-@blueprint.route("/<name>", methods=["GET"])
+@blueprint.route("/<policy:name>", methods=["GET"])
 @blueprint.gives(200, answers.PolicySchema())
 @blueprint.problems(401, 404)
 def get_policy(name: str) -> Document:
@@ -49,7 +49,7 @@ def get_policy(name: str) -> Document:
         return _document(govern.version(session, name))
 
 
-@blueprint.route("/<name>/versions/<number:number>", methods=["GET"])
+@blueprint.route("/<policy:name>/versions/<number:number>", methods=["GET"])
 @blueprint.gives(200, answers.PolicySchema())
 @blueprint.problems(401, 404)
 def get_policy_version(name: str, number: int) -> Document:
@@ -58,7 +58,7 @@ def get_policy_version(name: str, number: int) -> Document:
         return _document(govern.version(session, name, number))
 
 
-@blueprint.route("/<name>", methods=["PUT"])
+@blueprint.route("/<policy:name>", methods=["PUT"])
 @blueprint.takes(schemas.PolicyRequestSchema(), example=DRAFT)
 @blueprint.gives(201, answers.PolicySchema())
 @blueprint.also(200, "The same as its newest version: nothing was made.", answers.PolicySchema())
@@ -74,7 +74,7 @@ def put_policy(body: Document, name: str) -> tuple[Document, int]:
     return _document(made), 201 if is_new else 200
 
 
-@blueprint.route("/<name>/versions/<number:number>/reviews", methods=["POST"])
+@blueprint.route("/<policy:name>/versions/<number:number>/reviews", methods=["POST"])
 @blueprint.takes(schemas.PolicyReviewRequestSchema(), example={"verdict": "approve", "comment": None})
 @blueprint.gives(201, answers.PolicySchema())
 @blueprint.dry_run()

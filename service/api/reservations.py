@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response, current_app
 
-from service.api import answers, schemas
+from service.api import ledger_answers, schemas
 from service.api.context import act, edge
 from service.api.exposures import LINK
 from service.api.paging import page_answer, page_request
@@ -32,7 +32,7 @@ EXAMPLE: Document = {
 
 @blueprint.route("", methods=["GET"])
 @blueprint.queries(schemas.PageQuerySchema())
-@blueprint.gives(200, answers.ReservationListSchema(), headers={"Link": LINK})
+@blueprint.gives(200, ledger_answers.ReservationListSchema(), headers={"Link": LINK})
 @blueprint.problems(401, 404)
 def list_reservations(query: dict[str, Any], cluster: str) -> tuple[Document, dict[str, str]]:
     """List the reservations of a cluster
@@ -45,7 +45,7 @@ def list_reservations(query: dict[str, Any], cluster: str) -> tuple[Document, di
 
 
 @blueprint.route("/<name>", methods=["GET"])
-@blueprint.gives(200, answers.ReservationSchema())
+@blueprint.gives(200, ledger_answers.ReservationSchema())
 @blueprint.problems(401, 404)
 def get_reservation(cluster: str, name: str) -> Document:
     """Read a reservation"""
@@ -55,8 +55,8 @@ def get_reservation(cluster: str, name: str) -> Document:
 
 @blueprint.route("/<name>", methods=["PUT"])
 @blueprint.takes(schemas.ReservationRequestSchema(), example=EXAMPLE)
-@blueprint.gives(200, answers.ReservationSchema())
-@blueprint.also(201, "It is new.", answers.ReservationSchema())
+@blueprint.gives(200, ledger_answers.ReservationSchema())
+@blueprint.also(201, "It is new.", ledger_answers.ReservationSchema())
 @blueprint.problems(400, 401, 403, 404, 413, 415)
 def put_reservation(body: Document, cluster: str, name: str) -> tuple[Document, int]:
     """Make a reservation, or change the one of that name

@@ -1,4 +1,4 @@
-"""What every resource's file builds on: a blueprint that reads strictly, and numbers in addresses."""
+"""What every resource's file builds on: a blueprint that reads strictly; numbers and names in addresses."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -11,6 +11,7 @@ from werkzeug.routing import BaseConverter
 
 from service.api.parsing import StrictParser
 from service.domain.errors import Malformed
+from service.domain.policy_document import RESERVED
 
 View = TypeVar("View", bound=Callable[..., Any])
 TAKES_QUERY, TAKES_DRY_RUN = "takes_query", "takes_dry_run"
@@ -26,6 +27,12 @@ class Number(BaseConverter):
     def to_python(self, value: str) -> int:
         """Return the number."""
         return int(value)
+
+
+class PolicyName(BaseConverter):
+    """A policy's name in an address: never one at which the API has something else, so that Allow is true."""
+
+    regex = f"(?!(?:{'|'.join(RESERVED)})$)[^/]+"
 
 
 class Resource(Blueprint):  # type: ignore[misc]

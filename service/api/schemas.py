@@ -20,11 +20,12 @@ from service.api.fields import (
     Text,
     Whole,
 )
+from service.domain.identifiers import NAME
 from service.domain.manifest import PREFIX
 from service.domain.port_map import STATES
 from service.domain.rules import MOST_LABELS, MOST_PORTS, MOST_RANGES, spec_faults
 
-_DNS_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_LABEL = NAME.pattern
 _SERVICE_NAME = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 _QUALIFIED = (
     r"((?=[^/]{1,253}/)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?"

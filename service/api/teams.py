@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.api import answers, schemas
+from service.api import ledger_answers, schemas
 from service.api.context import edge, principal
 from service.api.ledger_documents import quota_document
 from service.api.resource import Resource
@@ -16,7 +16,7 @@ blueprint = Resource(
 
 @blueprint.route("/<team>/quota", methods=["GET"])
 @blueprint.queries(schemas.QuotaQuerySchema())
-@blueprint.gives(200, answers.QuotaSchema())
+@blueprint.gives(200, ledger_answers.QuotaSchema())
 @blueprint.problems(401, 404)
 def get_quota(query: dict[str, Any], team: str) -> Document:
     """Read a team's quota in each cluster

@@ -159,7 +159,8 @@ class KubernetesGateway:
                 status, content = int(response.status), bytes(response.read())
         except (ApiException, ConfigException, HTTPError, OSError) as error:
             # ApiException: a TLS error at this layer. ConfigException: credentials that cannot be renewed.
-            raise ClusterAway(f"no answer from the apiserver: {_first_line(error)}") from error
+            address = self._client.configuration.host
+            raise ClusterAway(f"no answer from the apiserver at {address}: {_first_line(error)}") from error
         answer = read_json(content)
         if not 200 <= status <= 299:
             raise classify(method, status, answer)

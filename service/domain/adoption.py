@@ -9,12 +9,12 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from service.domain.adoptable import metadata_faults
 from service.domain.difference import differences
 from service.domain.errors import Fault
 from service.domain.exposure import Metadata
 from service.domain.manifest import MANAGED_BY, PREFIX, differs
 from service.domain.plan import Observed
+from service.domain.read_back import metadata_faults
 from service.domain.spec import Document
 
 

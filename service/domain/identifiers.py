@@ -1,7 +1,13 @@
-"""Identifiers made from arguments, so that a test can fix them."""
+"""Identifiers made from arguments, so that a test can fix them, and what a name may be."""
 
+import re
 from datetime import datetime
 from uuid import UUID
+
+NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""Clusters, teams, namespaces, policies, reservations: each is a DNS label."""
+
+NAME_IN_WORDS = "1-63 of a-z, 0-9 and '-', not first or last"
 
 
 def uuid7(now: datetime, entropy: bytes) -> UUID:

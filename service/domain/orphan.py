@@ -69,7 +69,7 @@ def are_too_many(due: Collection[Sighting], ours: int, share: float, released_at
     Args:
         due: the orphans that could be removed now.
         ours: how many Services of ours the cluster has, orphans included.
-        share: 0 to 1.
+        share: more than 0; with 1 nothing ever waits.
         released_at: when a person last let removals go on: what was seen before that may go.
     """
     left = [orphan for orphan in due if released_at is None or orphan.first_seen_at > released_at]

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from service.domain.duration import seconds_of
 from service.domain.errors import Fault, Invalid
+from service.domain.identifiers import NAME, NAME_IN_WORDS
 from service.domain.policy import Evaluator, Kind, Lifetime, Match, Mode, Policy, Requirement, Rule, Scope
 from service.domain.spec import Document, ExposureType
 
@@ -23,7 +24,9 @@ RENEWALS = 4
 
 BAD_EXPRESSION = "invalid-expression"
 
-_NAME = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+RESERVED = ("check", "what-if")
+"""Names that no policy gets: the API answers something else at their addresses."""
+
 _POINTER = re.compile(r"#(?:/[A-Za-z0-9_~.-]+)+")
 _PARAM = re.compile("[a-z][A-Za-z0-9_]{0,62}")
 
@@ -51,7 +54,8 @@ def check(document: Any, evaluator: Evaluator) -> list[Fault]:
         policy = parse(document)
     except Invalid as error:
         return list(error.faults)
-    return [
+    reserved = f"The API has something else at the address of {policy.name!r}: take another name."
+    return [Fault("#/name", reserved)] * (policy.name in RESERVED) + [
         Fault(pointer, str(fault), BAD_EXPRESSION)
         for pointer, text, kind, scope in expressions(policy)
         for fault in evaluator.faults(text, kind, scope, policy.params)
@@ -269,7 +273,7 @@ _RULE: Mapping[str, Read] = {
 }
 _REQUIREMENT: Mapping[str, Read] = {"group": _word, "count": _count, "filter": _expression, "reason": _text}
 _POLICY: Mapping[str, Read] = {
-    "name": _like(_NAME, "a name: 1-63 of a-z, 0-9 and '-', not first or last"),
+    "name": _like(NAME, f"a name: {NAME_IN_WORDS}"),
     "description": _text,
     "mode": _mode,
     "match": _match,

@@ -8,7 +8,7 @@ import logging
 
 from service.cluster.gateway import Gateway
 from service.domain.adoption import Adoption
-from service.domain.errors import Busy, ClusterError, Fault, Invalid, Unavailable, WharfingerError
+from service.domain.errors import Busy, ClusterAway, Fault, Invalid, Unavailable, WharfingerError
 from service.domain.identifiers import uuid7
 from service.domain.spec import Document
 from service.reconciler.edge import Edge
@@ -41,7 +41,7 @@ def _decide(asked: Adoption, gateway: Gateway, edge: Edge) -> bool:
     try:
         found = gateway.service(asked.metadata.namespace, asked.metadata.name)
         _take_in(asked, found, edge)
-    except (Busy, ClusterError) as error:
+    except (Busy, ClusterAway) as error:
         log.warning("adoption has to wait", extra=facts | {"answer": str(error)})
         return False
     except Unavailable:

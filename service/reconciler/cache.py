@@ -98,8 +98,6 @@ class ClusterCache:
             else:
                 self._nodes = {node["metadata"]["name"]: addresses_of(node) for node in listed.items}
             self._problems.pop(kind, None)
-            if kind is Kind.SERVICES and int(listed.resource_version) < self._versions.get(kind, 0):
-                self._writes.clear()  # etcd was restored from a backup: that write is gone
             self._come_to(kind, listed.resource_version)
             self._news.everything = True
             self._news.nodes |= kind is Kind.NODES
@@ -164,9 +162,10 @@ class ClusterCache:
         return before != after
 
     def _come_to(self, kind: Kind, version: str) -> None:
+        is_restored = int(version) < self._versions.get(kind, 0)  # from a backup of etcd: our write is gone
         self._versions[kind] = int(version)
         if kind is Kind.SERVICES and self._writes:
-            passed = {ref for ref, write in self._writes.items() if write <= int(version)}
+            passed = {ref for ref, write in self._writes.items() if is_restored or write <= int(version)}
             for ref in passed:
                 del self._writes[ref]
             self._news.refs |= passed  # they rest no more: whatever they need is due

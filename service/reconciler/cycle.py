@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from itertools import islice
 
@@ -121,8 +120,9 @@ class Cycle:
             look = self.cache.look(())
             if look is None:
                 return 0  # not everything was listed yet: the lists wake us
+            may_write = self._guard.may_write()
             self._view.saw(look.node_addresses)
-            if not self._guard.may_write():
+            if not may_write:
                 return 0
         except ClusterError as error:
             log.warning("cluster cannot be read", extra={"cluster": self._cluster, "answer": str(error)})
@@ -135,7 +135,11 @@ class Cycle:
         """Hand out work as long as there is room; return for how many keys something is to be done."""
         begun = 0
         while not self._breaker.is_open() and (refs := self._next_lot()):
-            begun += self._settle(refs)
+            try:
+                begun += self._settle(refs)
+            except Exception:
+                self._were_busy.extend(refs)  # what the cluster has told is told once
+                raise
         return begun
 
     def _gather(self, has_word: bool) -> None:
@@ -199,7 +203,7 @@ class Cycle:
             self._backlog |= dict.fromkeys(losers - set(refs))
             records, newest = self._read(refs)
         awake = [ref for ref in refs if ref in records and ref not in look.resting]
-        tasks = [self._task(ref, records[ref], look) for ref in awake]
+        tasks = [task for ref in awake if (task := self._task(ref, records[ref], look)) is not None]
         permit = Permit(self._cluster, partial(self._run_ahead, newest))
         acts = any(task.actions for task in tasks)
         if acts and self._is_in_doubt and not permit.is_given():  # then nothing is prepared in vain
@@ -229,6 +233,7 @@ class Cycle:
             self._is_in_doubt = not self._guard.run_ahead(newest)
         except ClusterError as error:
             log.warning("mark cannot be written", extra={"cluster": self._cluster, "answer": str(error)})
+            self._view.is_unreadable(str(error))
             self._is_in_doubt = True
         return not self._is_in_doubt
 
@@ -236,10 +241,17 @@ class Cycle:
         with self._edge.reading() as session:
             return wishes.of_refs(session, self._cluster, refs)
 
-    def _task(self, ref: Ref, record: ExposureRecord, look: Look) -> Task:
-        """Return what a key needs."""
+    def _task(self, ref: Ref, record: ExposureRecord, look: Look) -> Task | None:
+        """Return what a key needs; None: that cannot be told, and it is never another's fault."""
+        try:
+            return self._planned(ref, record, look)
+        except Exception:
+            log.exception("exposure failed unexpectedly", extra={"exposure_id": str(record.exposure.id)})
+            return None
+
+    def _planned(self, ref: Ref, record: ExposureRecord, look: Look) -> Task:
         now, service = self._edge.now(), look.services.get(ref)
-        want = _wish(record, now)
+        want = desired_of(record, now)
         return Task(
             ref,
             record,
@@ -279,14 +291,6 @@ class Cycle:
         """Give it the ports that it lacks, as far as it may have them; return whether anything changed."""
         with self._edge.transaction() as session:
             return recover(session, task.record.exposure.id, task.thieves, self._edge.now())
-
-
-def _wish(record: ExposureRecord, now: datetime) -> Desired | None:
-    try:
-        return desired_of(record, now)
-    except Exception:
-        log.exception("exposure failed unexpectedly", extra={"exposure_id": str(record.exposure.id)})
-        return None
 
 
 def _may_act(record: ExposureRecord, want: Desired) -> bool:

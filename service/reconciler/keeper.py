@@ -122,8 +122,7 @@ class Keeper:
                 with self._edge.transaction() as session:
                     sync.record_unreadable(session, cluster.name, str(error), self._edge.now())
                 return
-            self._opened = _Opened(cluster, self.lease, gateway, self._edge, self._wake.set)
-            self._opened.stamp = stamp
+            self._opened = _Opened(cluster, stamp, self.lease, gateway, self._edge, self._wake.set)
         self._opened.cycle.run(has_word)
 
     def _stamp(self, cluster: Cluster) -> object:
@@ -138,12 +137,18 @@ class Keeper:
 
 
 class _Opened:
-    """What a cluster has while its gateway is open."""
+    """What a cluster has while its gateway is open; ``stamp``: of what it was opened with."""
 
     def __init__(
-        self, cluster: Cluster, lease: Lease, gateway: Gateway, edge: Edge, wake: Callable[[], object]
+        self,
+        cluster: Cluster,
+        stamp: object,
+        lease: Lease,
+        gateway: Gateway,
+        edge: Edge,
+        wake: Callable[[], object],
     ) -> None:
-        self.stamp: object = None
+        self.stamp = stamp
         self._wake = wake
         self._crew = Crew(ThreadPoolExecutor(THREADS, f"cluster-{lease.cluster}-crew"), self._go_on)
         self.cycle = Cycle(cluster, lease, LeasedGateway(gateway, lease), edge, self._crew)

@@ -9,7 +9,7 @@ import logging
 import threading
 
 from service.cluster.gateway import Gateway
-from service.domain.errors import ObjectChanged, ObjectExists
+from service.domain.errors import ClusterError, ObjectChanged, ObjectExists
 from service.domain.ledger_mark import NAME_PREFIX, LedgerMark, why_frozen
 from service.domain.spec import Document
 from service.reconciler.edge import Edge
@@ -36,17 +36,21 @@ class LedgerGuard:
         self._version: str | None = None
         self._read_at: float | None = None
         self._why: str | None = None
+        self._has_failed = False
 
     def may_write(self) -> bool:
         """Return whether the cluster is this ledger's; read anew when that is some time ago.
 
+        A mark that could not be written is tried at each look, so that the reason stays in sight.
+
         Raises:
-            ClusterError: the mark cannot be read.
+            ClusterError: the mark cannot be read or written.
             Busy, Unavailable: the database.
         """
         now = self._edge.monotonic()
         with self._lock:
-            if self._read_at is None or self._why is not None or now - self._read_at >= EVERY_SECONDS:
+            is_unsure = self._read_at is None or self._why is not None or self._has_failed
+            if is_unsure or now - (self._read_at or 0.0) >= EVERY_SECONDS:
                 self._read()
             return self._why is None
 
@@ -58,16 +62,21 @@ class LedgerGuard:
             Busy, Unavailable: the database.
         """
         with self._lock:
-            if self._mark is not None and newest.event_id <= self._mark.event_id:
-                return True
+            with self._edge.reading() as session:
+                is_behind = why_frozen(self._mark, ledger.known(session, self._mark)) is not None
+            if is_behind:  # the database was restored since the mark was read
+                self._read()
             try:
-                self._write(newest)
+                self._come_to(newest)
             except (ObjectChanged, ObjectExists):  # somebody else has written it: who holds the lease by now?
                 self._read()
-                if self._why is not None:
-                    return False
-                self._write(newest)
-            return True
+                self._come_to(newest)
+            return self._why is None
+
+    def _come_to(self, newest: Newest) -> None:
+        """Write the mark, unless it is frozen or has come further: it never goes back."""
+        if self._why is None and (self._mark is None or newest.event_id > self._mark.event_id):
+            self._write(newest)
 
     def _read(self) -> None:
         """Read the mark and judge it."""
@@ -76,7 +85,9 @@ class LedgerGuard:
         with self._edge.transaction() as session:
             known = ledger.known(session, mark)
             why = why_frozen(mark, known)
-            accepted = why is not None and ledger.take_acceptance(session, self._cluster)
+            # Taken also while nothing is frozen: else it would wait, unasked, for the next ledger.
+            is_asked = ledger.take_acceptance(session, self._cluster)
+            accepted = why is not None and is_asked
             if accepted:
                 data = {"cluster": self._cluster, "reason": why}
                 audit.append(session, "ledger-accepted", ACTOR, self._edge.now(), None, data)
@@ -90,7 +101,7 @@ class LedgerGuard:
         self._mark = LedgerMark(known.ledger) if mark is None or accepted else mark
         self._why = None if accepted else why
         self._read_at = self._edge.monotonic()
-        if found is None or accepted or mark is None:
+        if self._why is None and (found is None or accepted or mark is None or self._has_failed):
             self._write(Newest(self._mark.event_id, self._mark.event_hash))
 
     def _write(self, newest: Newest) -> None:
@@ -99,8 +110,15 @@ class LedgerGuard:
         document: Document = mark.document(self._edge.namespace, self._owner_id)
         if self._version is not None:
             document["metadata"]["resourceVersion"] = self._version
-        stored = self._gateway.put_config_map(document)
+        self._has_failed = True
+        try:
+            stored = self._gateway.put_config_map(document)
+        except (ObjectChanged, ObjectExists):
+            raise
+        except ClusterError as error:
+            raise type(error)(_unwritten(document["metadata"], error)) from error
         self._mark, self._version = mark, str(stored["metadata"]["resourceVersion"])
+        self._has_failed = False
 
 
 def _message(why: str | None, cluster: str) -> str | None:
@@ -108,4 +126,12 @@ def _message(why: str | None, cluster: str) -> str | None:
         return None
     return (
         f"{why} Nothing is written there until somebody decides: wharfinger cluster accept-ledger {cluster}"
+    )
+
+
+def _unwritten(metadata: Document, error: ClusterError) -> str:
+    return (
+        f"ConfigMap {metadata['namespace']}/{metadata['name']}, the mark of the ledger, cannot be written: "
+        f"{error}. Nothing is sent to the cluster until it can: let the worker have that namespace there, "
+        "and the right to write ConfigMaps in it."
     )

@@ -1,8 +1,8 @@
 """What is ours in a cluster and belongs to an exposure that has ended: reported first, removed later.
 
-How it comes about: a create whose answer was lost and that arrived long after everybody had given it up, or
-an exposure that was abandoned with its cluster. Nobody decided these removals, so they are counted: too many
-at once stop and ask. Copies and strangers are reported and left alone.
+How it comes about: a create whose answer was lost and that arrived long after everybody had given it up.
+Nobody decided these removals, so they are counted: too many at once stop and ask. Copies and strangers are
+reported and left alone; the Service of an exposure that was abandoned with its cluster is such a copy.
 """
 
 import logging
@@ -82,7 +82,10 @@ class Orphans:
         facts = {"exposure_id": str(orphan.exposure_id), "service": str(orphan.ref)}
         try:
             found = self._gateway.service(orphan.ref.namespace, orphan.ref.name)
-            if found is None or Observed(found).uid != orphan.uid:
+            mark = None if found is None else Mark.of(found)
+            if found is None or mark is None:
+                return
+            if (Observed(found).uid, mark.exposure_id) != (orphan.uid, orphan.exposure_id):
                 return
             version = Observed(found).resource_version
             self._gateway.delete(orphan.ref.namespace, orphan.ref.name, orphan.uid, version)

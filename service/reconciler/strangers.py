@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from service.cluster.gateway import Gateway
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
+from service.domain.manifest import node_ports
 from service.domain.plan import Owner, Ref
 from service.reconciler.cache import Look
 from service.reconciler.desire import owner_of
@@ -22,11 +23,12 @@ class Strangers:
         self._cluster = cluster
         self._ports = ForeignPorts(cluster, gateway, edge)
         self._is_behind = True
+        self._ports_of: Mapping[Ref, Set[int]] = {}
         self.conflicts: Mapping[int, Ref] = {}
 
     def are_among(self, refs: Iterable[Ref], look: Look, records: Mapping[Ref, ExposureRecord]) -> bool:
         """Return whether one of these keys is or was somebody else's, or the ledger is behind anyway."""
-        return self._is_behind or any(_is_strange(ref, look, records.get(ref)) for ref in refs)
+        return self._is_behind or any(self._is_strange(ref, look, records.get(ref)) for ref in refs)
 
     def bring_in(self, look: Look, known: Mapping[Ref, Owner]) -> Set[Ref]:
         """Make the ledger's foreign claims be what the cluster has; return who lost a port to whom.
@@ -52,15 +54,20 @@ class Strangers:
             log.exception("foreign Services could not be brought in", extra=facts)
             return frozenset()
         self._is_behind = not brought.is_complete
+        ports_of: dict[Ref, set[int]] = {}
+        for port, service in owners.items():
+            ports_of.setdefault(service.ref, set()).add(port)
+        self._ports_of = ports_of
         self.conflicts = {port: owners[port].ref for port in brought.conflicts}
         return brought.losers | set(brought.conflicts.values())
 
+    def _is_strange(self, ref: Ref, look: Look, record: ExposureRecord | None) -> bool:
+        """Return whether a key has a Service that is not ours, with other ports than were brought in.
 
-def _is_strange(ref: Ref, look: Look, record: ExposureRecord | None) -> bool:
-    """Return whether a key has, or may have had, a Service that is not ours."""
-    service = look.services.get(ref)
-    if record is None:
-        return True
-    if service is None:
-        return False
-    return not owner_of(record).owns(service)
+        What moves behind other people's Services, their pods above all, is nothing to the ledger.
+        """
+        service = look.services.get(ref)
+        if record is None:
+            has = frozenset() if service is None else node_ports(service.service)
+            return has != self._ports_of.get(ref, frozenset())
+        return service is not None and not owner_of(record).owns(service)

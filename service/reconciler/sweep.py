@@ -18,8 +18,14 @@ from service.store.wishes import Settled
 
 def differing(settled: Sequence[Settled], look: Look, now: datetime) -> set[Ref]:
     """Return the keys of settled exposures that something has to be done for."""
-    found = {action.ref for action in plan({s.ref: _desired(s) for s in settled}, look.services, now)}
-    return found | {s.ref for s in settled if s.ref not in found and _has_news(s, look)}
+    return {s.ref for s in settled if _differs(s, look, now)}
+
+
+def _differs(settled: Settled, look: Look, now: datetime) -> bool:
+    try:
+        return any(plan({settled.ref: _desired(settled)}, look.services, now)) or _has_news(settled, look)
+    except Exception:
+        return True  # it is looked at alone, where its fault is logged and stops nobody else
 
 
 def _has_news(settled: Settled, look: Look) -> bool:

@@ -54,6 +54,9 @@ class Watch:
                 self._failures += 1
                 self._since = None
                 log.info("list again", extra=self._facts | {"answer": str(error)})
+                if self._failures > 1:  # the server forgets faster than it can be listed
+                    self._cache.failed(self._kind, f"{self._kind} cannot be listed to the end: {error}")
+                    self._wake()
             except ClusterError as error:
                 self._fail(str(error))
             except Exception:

@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from service.domain.adoption import Adoption, AdoptionState, changes_of
-from service.domain.errors import AdoptionOpen, Fault
+from service.domain.errors import AdoptionOpen, Busy, Fault
 from service.domain.exposure import Metadata
 from service.domain.spec import Document
-from service.store import foreign
+from service.store import clusters, foreign
 from service.store import tables as t
 from service.store.rows import adoption_of
 from service.store.tables.adoptions import OPEN
@@ -27,8 +27,11 @@ def add(session: Session, wanted: Adoption) -> None:
 
     Raises:
         AdoptionOpen: one for the same Service is not over.
+        Busy: the cluster was removed just now.
     """
     metadata = wanted.metadata
+    if not clusters.keep(session, metadata.cluster):
+        raise Busy(f"Cluster {metadata.cluster} was removed just now.")
     row = {
         "id": wanted.id,
         "cluster": metadata.cluster,
@@ -100,6 +103,20 @@ def lock_waiting(session: Session, adoption_id: UUID) -> bool:
     """Lock a request until the transaction ends; return False when it waits no more, or for somebody else."""
     query = select(adoption.c.id).where(adoption.c.id == adoption_id, _is(AdoptionState.WAITING))
     return session.scalar(query.with_for_update(skip_locked=True)) is not None
+
+
+def lock_all_waiting(session: Session, cluster: str) -> None:
+    """Lock the requests of a cluster whose Service nobody has read yet until the transaction ends."""
+    query = select(adoption.c.id).where(adoption.c.cluster == cluster, _is(AdoptionState.WAITING))
+    session.execute(query.order_by(adoption.c.id).with_for_update())
+
+
+def refuse_all_waiting(session: Session, cluster: str, fault: Fault, now: datetime) -> list[str]:
+    """Refuse the requests of a cluster whose Service nobody has read; return their namespace/name, sorted."""
+    its = and_(adoption.c.cluster == cluster, _is(AdoptionState.WAITING))
+    told = {"state": AdoptionState.REFUSED.value, "faults": [asdict(fault)], "updated_at": now}
+    refused = update(adoption).where(its).values(told).returning(adoption.c.namespace, adoption.c.name)
+    return sorted(f"{row.namespace}/{row.name}" for row in session.execute(refused))
 
 
 def refuse(session: Session, adoption_id: UUID, faults: Sequence[Fault], now: datetime) -> None:

@@ -45,6 +45,16 @@ def lock(session: Session, name: str) -> bool:
     return session.execute(row).first() is not None
 
 
+def keep(session: Session, name: str) -> bool:
+    """Let nobody take a cluster out until the transaction ends; return whether it is there.
+
+    Waits for whoever takes it out just now, and looks again.
+    """
+    cluster = t.cluster.c
+    row = select(cluster.name).where(cluster.name == name, cluster.removed_at.is_(None))
+    return session.execute(row.with_for_update(key_share=True, read=True)).first() is not None
+
+
 def uses(session: Session, name: str) -> Sequence[Use]:
     """Return what is in use in a cluster, by port; what has none comes last."""
     return [Use(**row._mapping) for row in session.execute(IN_USE, {"cluster": name})]

@@ -24,9 +24,9 @@ class Cluster:
     """A cluster as configured; ``context`` is one of the worker's kubeconfig, None: its current one.
 
     ``in_cluster``: with the credentials of the worker's own Pod instead. ``owner_id``: which installation's
-    marks are ours. ``removal_share``: from which share on, 0 to 1, removals that nobody decided stop and ask;
-    ``brake_released_at``: when a person last let them go on. ``accept_ledger``: the worker may write there
-    although it saw another ledger before.
+    marks are ours. ``removal_share``: above which share of our Services, more than 0 and 1 at most, removals
+    that nobody decided stop and ask; ``brake_released_at``: when a person last let them go on.
+    ``accept_ledger``: the worker may write there although it saw another ledger before.
     """
 
     name: str
@@ -59,7 +59,9 @@ class Place:
 
 
 TOKEN = Prepared(
-    select(t.token).where(t.token.c.sha256 == bindparam("sha256"), t.token.c.expires_at > bindparam("now"))
+    select(t.token.c.kind, t.token.c.person, t.token.c.teams, t.token.c.groups, t.token.c.roles).where(
+        t.token.c.sha256 == bindparam("sha256"), t.token.c.expires_at > bindparam("now")
+    )
 )
 PLACE = Prepared(
     text("""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from service.domain.ledger_mark import Known, LedgerMark
@@ -33,14 +33,19 @@ NEWEST = Prepared(
 )
 
 
+KNOWN = Prepared(
+    text("""
+    SELECT id AS ledger, (SELECT coalesce(max(id), 0) FROM event) AS newest_event,
+        (SELECT hash FROM event WHERE id = CAST(:marked AS bigint)) AS hash_of_marked
+    FROM this_ledger
+""")
+)
+
+
 def known(session: Session, mark: LedgerMark | None) -> Known:
     """Return what this ledger knows of itself, and of the event that a mark names."""
-    event = t.event.c
-    ledger: UUID = session.execute(select(t.this_ledger.c.id)).scalar_one()
-    newest: int = session.execute(select(func.coalesce(func.max(event.id), 0))).scalar_one()
-    marked = 0 if mark is None else mark.event_id
-    found = session.execute(select(event.hash).where(event.id == marked)).scalar()
-    return Known(ledger, newest, found)
+    row = KNOWN.first(session, {"marked": 0 if mark is None else mark.event_id})
+    return Known(row.ledger, row.newest_event, row.hash_of_marked)
 
 
 def ask_newest(session: Session, exposures: Collection[UUID]) -> Callable[[], Newest]:

@@ -50,8 +50,9 @@ DUE = Prepared(
 
 SETTLED = text("""
     SELECT e.id, e.namespace, e.name, e.intent = 'present' AS is_present, s.state, s.revision, s.uid,
-        s.create_tokens, s.aim, s.reason, s.ready_endpoints, s.ingress, s.target_ports, live.number,
-        live.digest, live.manifest, live.allocation, live.request_id, coalesce(own.ports, '{}') AS ports,
+        s.create_tokens, s.late_tokens, s.aim, s.reason, s.ready_endpoints, s.ingress, s.target_ports,
+        live.number, live.digest, live.manifest, live.allocation, live.request_id,
+        coalesce(own.ports, '{}') AS ports,
         EXISTS (
             SELECT FROM revision WHERE exposure_id = e.id AND decision IN ('pending', 'approved')
         ) AS is_open
@@ -98,9 +99,14 @@ def sweep(session: Session, cluster: str) -> tuple[list[Settled], list[Ref]]:
         found = _settled_of(row)
         if found is not None:
             settled.append(found)
-        elif row.is_present or row.uid or row.create_tokens or row.state not in ("none", "removed"):
+        elif row.is_present or row.state not in ("none", "removed") or _may_have_one(row):
             others.append(Ref(row.namespace, row.name))
     return settled, others
+
+
+def _may_have_one(row: Row[Any]) -> bool:
+    """Return whether the cluster may have a Service of what is down: a late create may arrive at any time."""
+    return bool(row.uid or row.create_tokens or row.late_tokens)
 
 
 def _settled_of(row: Row[Any]) -> Settled | None:

@@ -8,13 +8,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service.domain.errors import EnvironmentTaken, Fault, Invalid
-from service.domain.identifiers import uuid7
+from service.domain.identifiers import NAME, NAME_IN_WORDS, uuid7
 from service.domain.principal import Principal
 from service.store import identities
 from service.store.identities import Cluster
 from service.workflow.identify import TOKEN_PREFIX, hash_of
 
-NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 OWNER_ID = re.compile("[a-z0-9-]{1,63}")
 LABEL = re.compile("[A-Za-z0-9._/-]{1,63}")
 TEXT = "1-253 printable characters, no space first or last"
@@ -41,7 +40,7 @@ def put_cluster(
         The cluster as it is now.
 
     Raises:
-        Invalid: its name is none, or its context, owner id or a label cannot be one.
+        Invalid: its name is none, or its context, owner id, removal share or a label cannot be one.
     """
     _check([("cluster", cluster.name)])
     faults = []
@@ -52,6 +51,9 @@ def put_cluster(
         faults.append(Fault("#/context", "It is reached by a context or in-cluster, not by both."))
     if not OWNER_ID.fullmatch(cluster.owner_id):
         faults.append(Fault("#/owner_id", f"{cluster.owner_id!r} is no owner id: 1-63 of a-z, 0-9, '-'."))
+    if not 0 < cluster.removal_share <= 1:  # not a number is no share either
+        fault = f"{cluster.removal_share:g} is no share: more than 0, 1 at most. With 1 nothing stops."
+        faults.append(Fault("#/removal_share", fault))
     for key, value in cluster.labels.items():
         if not LABEL.fullmatch(key) or not (value == "" or LABEL.fullmatch(value)):
             fault = f"{key!r}={value!r} is no label: 1-63 of letters, digits, '.', '_', '/' and '-'."
@@ -119,7 +121,7 @@ def _is_text(text: str) -> bool:
 
 def _check(named: Sequence[tuple[str, str]]) -> None:
     faults = [
-        Fault(f"#/{what}", f"{name!r} is no {what} name: 1-63 of a-z, 0-9 and '-', not first or last.")
+        Fault(f"#/{what}", f"{name!r} is no {what} name: {NAME_IN_WORDS}.")
         for what, name in named
         if not NAME.fullmatch(name)
     ]

@@ -11,21 +11,22 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from service.domain.adoptable import allocation_of, service_pointer, spec_of
 from service.domain.adoption import Adoption, copy_of, next_step
 from service.domain.allocation import Before
-from service.domain.errors import BadPageToken, Fault, Invalid, NotFound, PolicyDenied, WharfingerError
+from service.domain.errors import Fault, Invalid, NotFound, PolicyDenied, WharfingerError
 from service.domain.exposure import Allocation, ExposureRecord, Metadata, Sync
 from service.domain.principal import Principal
+from service.domain.read_back import allocation_of, service_pointer, spec_of
 from service.domain.spec import Document, Spec
 from service.domain.subject import person_of
-from service.store import adoptions, events, exposures, foreign, identities, ports
+from service.store import adoptions, exposures, foreign, identities, ports
 from service.store.database import wake
 from service.workflow.act import Act
+from service.workflow.approval import tell
 from service.workflow.draft import check_place, write
 from service.workflow.govern import note_denial
 from service.workflow.judge import Judge, principal_told
-from service.workflow.read import Page, PageRequest, page_of
+from service.workflow.read import Page, PageRequest, page_of, position_of
 from service.workflow.submit import begin_exposure, check_may_ask
 
 
@@ -82,7 +83,7 @@ def request_adoption(
 
 
 def adoption(session: Session, cluster: str, adoption_id: UUID, principal: Principal) -> Shown:
-    """Return one request to adopt.
+    """Return one request to adopt, that of a cluster that was taken out too.
 
     Raises:
         NotFound: there is none, or it is of a team that is not the caller's to see.
@@ -90,7 +91,7 @@ def adoption(session: Session, cluster: str, adoption_id: UUID, principal: Princ
     found = adoptions.get(session, cluster, adoption_id)
     if found is None or not (principal.sees_all() or found.metadata.team in principal.teams):
         raise NotFound("There is no such adoption that you may see.")
-    return _shown(found, _problem(session, cluster))
+    return _shown(found, identities.place(session, "", cluster, "").view.problem)
 
 
 def adoptions_of(session: Session, cluster: str, principal: Principal, page: PageRequest) -> Page[Shown]:
@@ -99,16 +100,11 @@ def adoptions_of(session: Session, cluster: str, principal: Principal, page: Pag
     Raises:
         NotFound: no such cluster.
     """
-    problem, before = _problem(session, cluster), None
-    if page.after is not None:
-        try:
-            before = (datetime.fromisoformat(page.after[0]), UUID(page.after[1]))
-        except (ValueError, IndexError) as error:
-            raise BadPageToken("This page token was not made by this list.") from error
+    problem, before = _problem(session, cluster), page.before()
     teams = None if principal.sees_all() else principal.teams
     rows = adoptions.page(session, cluster, teams, before, page.size + 1)
     last = rows[: page.size][-1] if rows else None
-    position = (last.created_at.isoformat(), str(last.id)) if last else ()
+    position = position_of(last.created_at, last.id) if last else ()
     return page_of([_shown(row, problem) for row in rows], page.size, position)
 
 
@@ -161,21 +157,13 @@ def faults_of(error: WharfingerError) -> list[Fault]:
 def _tell(session: Session, asked: Adoption, record: ExposureRecord, copy: Document, act: Act) -> None:
     """Tell which Service it is about, and which labels and annotations stay: whoever reviews can look."""
     metadata = copy["metadata"]
-    events.append(
-        session,
-        record.exposure.id,
-        "adoption-requested",
-        actor=act.principal.document(),
-        now=act.now,
-        revision=record.revisions[0].number,
-        request_id=act.request_id,
-        data={
-            "adoption": str(asked.id),
-            "uid": metadata["uid"],
-            "labels": sorted(metadata.get("labels") or {}),
-            "annotations": sorted(metadata.get("annotations") or {}),
-        },
-    )
+    data = {
+        "adoption": str(asked.id),
+        "uid": metadata["uid"],
+        "labels": sorted(metadata.get("labels") or {}),
+        "annotations": sorted(metadata.get("annotations") or {}),
+    }
+    tell(session, record, record.revisions[0], "adoption-requested", act, data)
 
 
 def _problem(session: Session, cluster: str) -> str | None:

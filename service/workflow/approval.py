@@ -148,16 +148,16 @@ def drop_unneeded(session: Session, record: ExposureRecord, now: datetime) -> li
 
 
 def tell(
-    session: Session, record: ExposureRecord, revision: Revision, kind: str, act: Act, data: Document
+    session: Session, record: ExposureRecord, revision: Revision | None, kind: str, act: Act, data: Document
 ) -> None:
-    """Write an event about a revision."""
+    """Write an event about a revision; None: about the exposure as a whole."""
     events.append(
         session,
         record.exposure.id,
         kind,
         actor=act.principal.document(),
         now=act.now,
-        revision=revision.number,
+        revision=revision.number if revision else None,
         request_id=act.request_id,
         data=data,
     )

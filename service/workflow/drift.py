@@ -5,14 +5,15 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from service.domain.adopted import POINTER, adopted
 from service.domain.allocation import Before
 from service.domain.errors import Fault, Invalid, NoDrift
 from service.domain.exposure import Decision, ExposureRecord
+from service.domain.read_back import DRIFT_CODE, DRIFT_POINTER, spec_of_drift
 from service.domain.spec import Document, Spec
-from service.store import events, exposures
+from service.store import exposures
 from service.store.database import wake
 from service.workflow.act import Act
+from service.workflow.approval import tell
 from service.workflow.judge import Judge
 from service.workflow.read import check_visible
 from service.workflow.revise import Edit, Precondition, check_going_on, check_owner, revise_exposure
@@ -42,15 +43,7 @@ def revert_drift(session: Session, exposure_id: UUID, precondition: Precondition
     drift = kept_drift(record)
     precondition(record.exposure.change_count)
     exposures.changed(session, exposure_id, revert_asked_at=act.now)
-    events.append(
-        session,
-        exposure_id,
-        "revert-asked",
-        actor=act.principal.document(),
-        now=act.now,
-        request_id=act.request_id,
-        data={"diff": drift["diff"]},
-    )
+    tell(session, record, None, "revert-asked", act, {"diff": drift["diff"]})
     wake(session, record.exposure.metadata.cluster)
     after = exposures.get(session, exposure_id)
     assert after is not None
@@ -78,8 +71,8 @@ def adopt_drift(
         assert live is not None  # drift is of what is live, and goes with it
         if service is None:
             detail = "The Service is too long to be kept: change the exposure yourself, or revert the drift."
-            raise Invalid([Fault(POINTER, detail, "not-adoptable")])
-        found = adopted(live, service)
+            raise Invalid([Fault(DRIFT_POINTER, detail, DRIFT_CODE)])
+        found = spec_of_drift(live, service)
         if isinstance(found, tuple):
             raise Invalid(found)
         return checked(found)

@@ -4,12 +4,12 @@ from sqlalchemy.orm import Session
 
 from service.domain.errors import Fault, Invalid, NotFound
 from service.domain.freeze import Freeze
+from service.domain.identifiers import NAME, NAME_IN_WORDS
 from service.domain.spec import Document
 from service.store import audit, freezes, identities
 from service.store.database import wake
 from service.workflow.act import Act
 from service.workflow.govern import check_platform
-from service.workflow.reserve import NAME
 
 
 def put_freeze(session: Session, wanted: Freeze, act: Act) -> tuple[Freeze, bool]:
@@ -25,7 +25,7 @@ def put_freeze(session: Session, wanted: Freeze, act: Act) -> tuple[Freeze, bool
         raise NotFound(f"There is no cluster {wanted.cluster!r}.")
     faults = []
     if not NAME.fullmatch(wanted.name):
-        detail = f"{wanted.name!r} is no freeze's name: 1-63 of a-z, 0-9 and '-', not first or last."
+        detail = f"{wanted.name!r} is no freeze's name: {NAME_IN_WORDS}."
         faults.append(Fault("#/name", detail))
     if wanted.ends_at <= max(wanted.begins_at, act.now):
         faults.append(Fault("#/ends_at", "A freeze ends after it begins, and in the future."))

@@ -13,10 +13,10 @@ from service.domain.exposure import Decision, ExposureRecord, Intent, Suspension
 from service.domain.lifecycle import Mover, move
 from service.domain.lifetime import is_over
 from service.domain.principal import Principal, Role
-from service.store import events, exposures, ports
+from service.store import exposures, ports
 from service.store.database import wake
 from service.workflow.act import Act
-from service.workflow.approval import close, finish
+from service.workflow.approval import close, finish, tell
 from service.workflow.judge import Judge
 from service.workflow.read import check_visible
 from service.workflow.revise import Precondition, check_going_on, check_owner
@@ -45,7 +45,7 @@ def remove(session: Session, exposure_id: UUID, precondition: Precondition, act:
         if revision.decision in (Decision.PENDING, Decision.APPROVED):
             target = move(revision.decision, Decision.WITHDRAWN, Mover.REQUESTER)
             exposures.set_decision(session, revision, target, act.now)
-    _tell(session, record, "removal-requested", act)
+    tell(session, record, None, "removal-requested", act, {})
     if record.sync.state is SyncState.NONE:
         finish(session, record, "Withdrawn", act.now)
     elif record.sync.adopts_uid is None:
@@ -74,7 +74,7 @@ def suspend(session: Session, exposure_id: UUID, precondition: Precondition, act
         suspended_at=act.now,
         next_deadline_at=act.now,
     )
-    _tell(session, record, "suspended", act)
+    tell(session, record, None, "suspended", act, {})
     wake(session, record.exposure.metadata.cluster)
     return _read(session, exposure_id)
 
@@ -103,7 +103,7 @@ def resume(
     if reasons:
         raise PolicyDenied(reasons)
     exposures.set_intent(session, exposure_id, Intent.PRESENT, next_deadline_at=act.now)
-    _tell(session, record, "resumed", act)
+    tell(session, record, None, "resumed", act, {})
     wake(session, record.exposure.metadata.cluster)
     return _read(session, exposure_id)
 
@@ -147,14 +147,3 @@ def _read(session: Session, exposure_id: UUID) -> ExposureRecord:
     record = exposures.get(session, exposure_id)
     assert record is not None
     return record
-
-
-def _tell(session: Session, record: ExposureRecord, kind: str, act: Act) -> None:
-    events.append(
-        session,
-        record.exposure.id,
-        kind,
-        actor=act.principal.document(),
-        now=act.now,
-        request_id=act.request_id,
-    )

@@ -60,6 +60,24 @@ class PageRequest:
     size: int
     after: tuple[str, ...] | None
 
+    def before(self) -> tuple[datetime, UUID] | None:
+        """Return the position in a list that goes from new to old, None at its begin.
+
+        Raises:
+            BadPageToken: it is a position of another list.
+        """
+        if self.after is None:
+            return None
+        try:
+            return datetime.fromisoformat(self.after[0]), UUID(self.after[1])
+        except (ValueError, IndexError) as error:
+            raise BadPageToken("This page token was not made by this list.") from error
+
+
+def position_of(created_at: datetime, row_id: UUID) -> tuple[str, ...]:
+    """Return the position of a row in a list that goes from new to old, as ``before`` reads it."""
+    return created_at.isoformat(), str(row_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
@@ -101,12 +119,7 @@ def exposures(
     session: Session, principal: Principal, wanted: ExposureFilter, page: PageRequest
 ) -> Page[ExposureRecord]:
     """Return the exposures that this caller may see, newest first."""
-    before = None
-    if page.after is not None:
-        try:
-            before = (datetime.fromisoformat(page.after[0]), UUID(page.after[1]))
-        except (ValueError, IndexError) as error:
-            raise BadPageToken("This page token was not made by this list.") from error
+    before = page.before()
     teams = None if principal.sees_all() else principal.teams
     also = []
     if wanted.awaits_me:
@@ -117,7 +130,7 @@ def exposures(
         also.append(exposure_rows.is_compliant(wanted.is_compliant))
     rows = exposure_rows.page(session, wanted.equal(), teams, before, page.size + 1, also)
     last = rows[: page.size][-1].exposure if rows else None
-    return page_of(rows, page.size, (last.created_at.isoformat(), str(last.id)) if last else ())
+    return page_of(rows, page.size, position_of(last.created_at, last.id) if last else ())
 
 
 def revision(session: Session, exposure_id: UUID, number: int, principal: Principal) -> Revision:

@@ -1,18 +1,15 @@
 """The platform keeps ranges of node ports for itself or for a team. Everybody who is known may read them."""
 
-import re
-
 from sqlalchemy.orm import Session
 
-from service.domain.errors import BadPageToken, Fault, Forbidden, Invalid, NotFound
-from service.domain.principal import Role
+from service.domain.errors import BadPageToken, Fault, Invalid, NotFound
+from service.domain.identifiers import NAME, NAME_IN_WORDS
 from service.domain.reservation import Reservation
 from service.store import identities
 from service.store import reservations as rows
 from service.workflow.act import Act
+from service.workflow.govern import check_platform
 from service.workflow.read import Page, PageRequest, page_of
-
-NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def put_reservation(session: Session, wanted: Reservation, act: Act) -> tuple[Reservation, bool]:
@@ -25,13 +22,13 @@ def put_reservation(session: Session, wanted: Reservation, act: Act) -> tuple[Re
         NotFound: no such cluster.
         Invalid: name, range, team or end is none; each with its pointer.
     """
-    _check_platform(act)
+    check_platform(act)
     cluster = identities.cluster(session, wanted.cluster)
     if cluster is None:
         raise NotFound(f"There is no cluster {wanted.cluster!r}.")
     faults = []
     if not NAME.fullmatch(wanted.name):
-        detail = f"{wanted.name!r} is no reservation name: 1-63 of a-z, 0-9 and '-', not first or last."
+        detail = f"{wanted.name!r} is no reservation name: {NAME_IN_WORDS}."
         faults.append(Fault("#/name", detail))
     if wanted.first > wanted.last:
         faults.append(Fault("#/last", f"A range ends where it begins or above: {wanted.last} is below."))
@@ -56,7 +53,7 @@ def delete_reservation(session: Session, cluster: str, name: str, act: Act) -> N
         Forbidden: only the platform may.
         NotFound: there is none of that name.
     """
-    _check_platform(act)
+    check_platform(act)
     if not rows.remove(session, cluster, name):
         raise NotFound(f"Cluster {cluster!r} has no reservation {name!r}.")
 
@@ -86,8 +83,3 @@ def reservations(session: Session, cluster: str, page: PageRequest) -> Page[Rese
         raise BadPageToken("This page token was not made by this list.")
     found = rows.page(session, cluster, page.after[0] if page.after else "", page.size + 1)
     return page_of(found, page.size, (found[: page.size][-1].name,) if found else ())
-
-
-def _check_platform(act: Act) -> None:
-    if Role.ADMIN not in act.principal.roles:
-        raise Forbidden("Only the platform (role admin) may reserve node ports.")

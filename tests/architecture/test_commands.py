@@ -97,6 +97,21 @@ def test_every_wharfinger_command_of_the_documents_exists():
     assert [(document, command) for document, command in used if command not in cli.commands] == []
 
 
+def test_every_command_and_option_below_them_exists():
+    used = mentioned(r"\bwharfinger ((?:audit|cluster|team|token) [^|#;\n]+)")
+    unknown = [(document, line) for document, line in used if not is_known(line)]
+    assert {line.split()[0] for _, line in used} == {"audit", "cluster", "team", "token"}
+    assert unknown == []
+
+
+def is_known(line: str) -> bool:
+    """Return whether the command of a group that a line begins with exists, and its options do."""
+    group, name, *rest = line.split()
+    command = cli.commands[group].commands.get(name)
+    options = {option for param in command.params for option in param.opts} if command else set()
+    return command is not None and {word for word in rest if word.startswith("--")} <= options
+
+
 def test_every_hook_is_a_tool_of_the_environment():
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     entries = [hook["entry"].split()[0] for repo in hooks for hook in repo["hooks"]]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 from flask import Flask
@@ -27,12 +28,13 @@ ARGUMENTS = {
 }
 
 
-def make_app() -> Flask:
+@cache
+def the_app() -> Flask:
     return create_app(Edge(nullcontext, lambda: datetime(2030, 1, 1, tzinfo=UTC), bytes, dict, a_judge()))
 
 
 def every_call() -> Iterator[tuple[str, str, str]]:
-    app = make_app()
+    app = the_app()
     adapter = app.url_map.bind("localhost")
     for rule in app.url_map.iter_rules():
         values = {name: ARGUMENTS[name] for name in rule.arguments}
@@ -57,7 +59,7 @@ def test_only_health_documents_and_public_keys_are_public():
 
 @pytest.mark.parametrize(("endpoint", "method", "address"), sorted(every_call()))
 def test_a_route_needs_a_token_unless_it_is_public(endpoint, method, address):
-    answer = make_app().test_client().open(address, method=method)
+    answer = the_app().test_client().open(address, method=method)
     if endpoint in PUBLIC:
         assert answer.status_code != 401
     else:

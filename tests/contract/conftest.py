@@ -1,4 +1,7 @@
-"""The clusters under test: the fake, new for each test, and one real control plane for the whole session."""
+"""The clusters under test: the fake, new for each test, and one real control plane for the folder's tests.
+
+It ends with the last of them: idle, its three processes would cost a twentieth of a core to the run's end.
+"""
 
 from collections.abc import Iterator
 
@@ -8,14 +11,14 @@ from devcluster import ControlPlane
 from tests.contract.clusters import FIRST, LAST, Cluster, Imagined, Real
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def control_plane() -> Iterator[ControlPlane]:
     """Start etcd and a kube-apiserver once."""
     with ControlPlane(node_port_range=f"{FIRST}-{LAST}") as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _real(control_plane: ControlPlane) -> Iterator[Real]:
     """Open one gateway for all tests, as a worker does."""
     from service.cluster.real import open_gateway

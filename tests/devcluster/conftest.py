@@ -12,7 +12,7 @@ from devcluster.binaries import PROGRAMS, variable_of
 from tests.devcluster.tools import FAKE_GO, FakeGo, node_ports, write_program
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def control_plane() -> Iterator[ControlPlane]:
     """Give a running control plane; its node ports are no other test process's."""
     with ControlPlane(node_port_range=node_ports()) as started:

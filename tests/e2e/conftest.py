@@ -1,4 +1,4 @@
-"""One control plane a process of the test run; a fresh ledger and namespaces for each module's world."""
+"""One control plane a process, for this folder alone; a fresh ledger and namespaces for each world."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def control_plane() -> Iterator[ControlPlane]:
     """Give a control plane with one Node: the worker has one apiserver, the tests the other one."""
     with ControlPlane(node_port_range="30000-30200", apiservers=2) as started:

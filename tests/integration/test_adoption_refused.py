@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.domain.errors import WriteForbidden
 from tests.conftest import Clock
 from tests.integration.adoption_world import PORTS, AdoptionWorld, shop
 from tests.postgres import Database
@@ -95,3 +96,11 @@ def test_a_number_that_the_ledger_knows_as_an_exposures_is_refused_with_its_owne
     wanted = world.asked()
     assert wanted.pointers() == ["/spec/ports/0/nodePort"]
     assert f"team-a/{other.name}" in wanted.read()["faults"][0]["detail"]
+
+
+def test_a_read_that_the_cluster_refuses_ends_the_wait_with_its_reason(world: AdoptionWorld) -> None:
+    world.make()
+    world.cluster.refuse_next("service", WriteForbidden("services is forbidden here"))
+    wanted = world.asked()
+    told = [(fault["code"], fault["detail"]) for fault in wanted.read()["faults"]]
+    assert (wanted.state(), told) == ("refused", [("cluster", "services is forbidden here")])

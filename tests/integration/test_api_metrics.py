@@ -1,8 +1,8 @@
-"""/metrics: node ports by cluster, band and state, open to everyone, counted in the database."""
+"""/metrics: node ports, exposures and how each cluster stands; open to everyone, counted in the database."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import event
+from sqlalchemy import event, text
 from werkzeug.test import TestResponse
 
 from service.domain.ports import Pool
@@ -19,8 +19,9 @@ def world(database, clock) -> World:
 
 def samples(answer: TestResponse) -> dict[tuple[str, str, str], float]:
     """Return the gauge's samples by cluster, band and state."""
-    [family] = text_string_to_metric_families(answer.text)
-    assert (family.name, family.type) == (METRIC, "gauge")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    family = families[METRIC]
+    assert {other.type for other in families.values()} == {"gauge"}
     return {
         (sample.labels["cluster"], sample.labels["band"], sample.labels["state"]): sample.value
         for sample in family.samples
@@ -74,3 +75,55 @@ def test_a_scraper_that_reads_openmetrics_gets_it(world: World) -> None:
     answer = world.stranger.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert answer.mimetype == "application/openmetrics-text"
     assert answer.text.endswith("# EOF\n")
+
+
+def of_dev(world: World, name: str) -> float:
+    """Return a gauge of the cluster dev, a few seconds later."""
+    world.now.advance(seconds=5)  # type: ignore[attr-defined]
+    told = world.stranger.get("/metrics").text
+    [family] = (f for f in text_string_to_metric_families(told) if f.name == f"wharfinger_cluster_{name}")
+    [sample] = (s for s in family.samples if s.labels["cluster"] == "dev")
+    return float(sample.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "number"),
+    [
+        ("UPDATE cluster_view SET orphans = 3", "orphans", 3),
+        ("UPDATE cluster_view SET strangers = 2", "strangers", 2),
+        ("UPDATE cluster_view SET withheld = 7", "removals_withheld", 7),
+        ("UPDATE cluster_view SET frozen = 'another ledger'", "frozen", 1),
+        ("UPDATE cluster_view SET problem = 'no answer'", "readable", 0),
+        ("UPDATE cluster_view SET seen_at = to_timestamp(1000)", "seen_timestamp_seconds", 1000),
+        ("INSERT INTO lease VALUES ('dev', 'me', now() + interval '1 minute', now())", "kept", 1),
+    ],
+)
+def test_how_a_cluster_stands_is_a_gauge(world: World, written: str, name: str, number: float) -> None:
+    with world.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO cluster_view (cluster, node_addresses, seen_at, change_count) "
+                "VALUES ('dev', '{}', now(), 1)"
+            )
+        )
+    before = of_dev(world, name)
+    with world.transaction() as session:
+        session.execute(text(written))
+
+    assert (before != number, of_dev(world, name)) == (True, number)
+
+
+def test_a_cluster_that_nobody_has_looked_at_is_not_readable(world: World) -> None:
+    found = [of_dev(world, name) for name in ("kept", "readable", "frozen", "seen_timestamp_seconds")]
+    assert found == [0, 0, 0, 0]
+
+
+def test_exposures_are_counted_by_state_and_reason(world: World) -> None:
+    world.ann.submit(named("one"))
+    world.ann.submit(named("two"))
+    with world.transaction() as session:
+        failed = "UPDATE exposure_sync SET state = 'failed', reason = 'Forbidden' FROM exposure WHERE "
+        session.execute(text(failed + "id = exposure_id AND name = 'two'"))
+    answer = world.stranger.get("/metrics").text
+    assert 'wharfinger_exposures{cluster="dev",reason="",state="none"} 1.0' in answer
+    assert 'wharfinger_exposures{cluster="dev",reason="Forbidden",state="failed"} 1.0' in answer

@@ -154,3 +154,62 @@ def test_drift_that_could_not_be_marked_is_healed_at_the_next_look_without_a_lis
     assert world.written() == []
     world.looker.look(listing=False)
     assert world.written() == ["replace"]
+
+
+def test_as_long_as_the_mark_cannot_be_written_whoever_waits_is_told_why(world: SteppingWorld) -> None:
+    story = world.approved()
+    for _ in range(3):
+        world.cluster.refuse_next("put_config_map", WriteForbidden("configmaps is forbidden"))
+        world.cycle()
+        assert "configmaps is forbidden" in story.message()
+        assert "the right to write ConfigMaps" in story.message()
+
+
+def test_a_mark_that_cannot_be_written_any_more_is_told_too(world: SteppingWorld) -> None:
+    story = world.live()
+    story.delete()
+    for _ in range(2):
+        world.cluster.refuse_next("put_config_map", WriteForbidden("configmaps is forbidden"))
+        world.cycle()
+        assert "configmaps is forbidden" in story.message()
+    tag = story.etag()
+    world.cluster.refuse_next("put_config_map", WriteForbidden("configmaps is forbidden"))
+    world.cycle()
+    assert story.etag() == tag
+    world.cycle(2)
+    assert world.is_gone(story)
+
+
+def test_an_acceptance_that_nothing_asked_for_does_not_wait_for_another_ledger(world: SteppingWorld) -> None:
+    story = world.live()
+    world.tamper("UPDATE cluster SET accept_ledger = true")
+    world.clock.advance(seconds=10)
+    world.cycle()
+    overwrite(world, ledger="00000000-0000-0000-0000-000000000001")
+    world.cycle(2)
+    assert is_frozen(story)
+
+
+def test_the_mark_of_a_later_holder_of_the_lease_never_goes_back(world: SteppingWorld) -> None:
+    story = world.live()
+    story.delete()
+    world.request("other", ports=[{"port": 80, "node_port": 30008}])
+    event_id, event_hash = newest_event(world)
+
+    def be_faster() -> None:
+        overwrite(world, event=event_id, hash=event_hash)
+
+    world.cluster.before_next("put_config_map", be_faster)
+    world.cycle()
+    assert mark(world)["event"] == event_id
+    assert world.written() == ["delete"]
+
+
+def test_a_database_that_was_restored_since_the_mark_was_read_writes_nothing(world: SteppingWorld) -> None:
+    story = world.live()
+    seen = mark(world)
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"a": "b"}))
+    world.tamper("DELETE FROM event WHERE id >= :id", id=int(seen["event"]))
+    world.cycle()
+    assert world.written() == []
+    assert "restored from an older state" in story.message()

@@ -137,3 +137,15 @@ def test_many_at_once_wait_until_a_person_releases_them(world: SteppingWorld) ->
     world.tamper("UPDATE cluster SET brake_released_at = :now", now=world.now())
     world.later(seconds=61)
     assert all(world.is_gone(story) for story in stories)
+
+
+def test_one_whose_mark_was_taken_off_before_the_removal_is_left_alone(world: SteppingWorld) -> None:
+    [story] = orphaned(world)
+    world.cycle(2)
+
+    def take_off() -> None:
+        world.cluster.hand_edit("team-a", "hello", lambda s: s["metadata"].update(annotations={}))
+
+    world.cluster.before_next("service", take_off)
+    world.later(seconds=61)
+    assert not world.is_gone(story)

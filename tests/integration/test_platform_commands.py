@@ -1,5 +1,6 @@
 """What the commands of the platform do to a real database, as the restricted login."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from service.domain.principal import PrincipalKind, Role
 from service.store import identities
 from service.workflow.identify import principal_of
 from tests.postgres import Database
+
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 
 
 class Platform:
@@ -43,12 +46,14 @@ def platform(database: Database) -> Platform:
 
 def test_a_cluster_that_was_added_is_listed_with_range_and_context(platform: Platform) -> None:
     words = ("--context", "admin@prod", "--mode", "dry-run", "--drift", "report", "--owner-id", "blue")
-    platform.done("cluster", "add", "prod", *words, "--label", "tier=gold", "--label", "eu=")
+    platform.done(
+        "cluster", "add", "prod", *words, "--label", "tier=gold", "--label", "eu=", "--removal-share", "0.05"
+    )
     platform.done("cluster", "add", "home", "--in-cluster")
     assert platform.done("cluster", "list").stdout.splitlines() == [
-        "dev\t30000-30040\t(current context)\tsync\theal\twharfinger\t-",
-        "home\t30000-32767\t(in-cluster)\tsync\theal\twharfinger\t-",
-        "prod\t30000-32767\tadmin@prod\tdry-run\treport\tblue\teu=,tier=gold",
+        "dev\t30000-30040\t(current context)\tsync\theal\twharfinger\t-\t0.2",
+        "home\t30000-32767\t(in-cluster)\tsync\theal\twharfinger\t-\t0.2",
+        "prod\t30000-32767\tadmin@prod\tdry-run\treport\tblue\teu=,tier=gold\t0.05",
     ]
 
 
@@ -56,13 +61,15 @@ def test_of_a_cluster_that_is_there_only_what_is_named_changes(platform: Platfor
     def listed() -> list[str]:
         return platform.done("cluster", "list").stdout.removesuffix("\n").split("\t")[1:]
 
-    platform.done("cluster", "add", "dev", "--mode", "upsert-only", "--context", "here", "--label", "a=b")
-    assert listed() == ["30000-30040", "here", "upsert-only", "heal", "wharfinger", "a=b"]
+    words = ("--context", "here", "--label", "a=b", "--removal-share", "1")
+    platform.done("cluster", "add", "dev", "--mode", "upsert-only", *words)
+    assert listed() == ["30000-30040", "here", "upsert-only", "heal", "wharfinger", "a=b", "1"]
     platform.done("cluster", "add", "dev", "--in-cluster", "--drift", "report")
-    assert listed() == ["30000-30040", "(in-cluster)", "upsert-only", "report", "wharfinger", "a=b"]
+    assert listed() == ["30000-30040", "(in-cluster)", "upsert-only", "report", "wharfinger", "a=b", "1"]
     platform.done("cluster", "add", "dev", "--context", "there", "--node-ports", "30000-30010")
-    assert listed() == ["30000-30010", "there", "upsert-only", "report", "wharfinger", "a=b"]
-    for option, bad in (("--owner-id", "Blue"), ("--label", "a b=c"), ("--context", " ")):
+    assert listed() == ["30000-30010", "there", "upsert-only", "report", "wharfinger", "a=b", "1"]
+    wrong = [("--removal-share", share) for share in ("0", "-0.1", "1.01", "nan", "inf")]
+    for option, bad in (("--owner-id", "Blue"), ("--label", "a b=c"), ("--context", " "), *wrong):
         assert isinstance(platform.run("cluster", "add", "dev", option, bad).exception, Invalid)
 
 
@@ -78,7 +85,7 @@ def test_a_cluster_goes_and_comes_back_as_it_was(platform: Platform) -> None:
     platform.done("cluster", "add", "dev")
 
     back = platform.done("cluster", "list").stdout
-    assert back == "dev\t30000-30040\t(current context)\tdry-run\theal\twharfinger\t-\n"
+    assert back == "dev\t30000-30040\t(current context)\tdry-run\theal\twharfinger\t-\t0.2\n"
     assert platform.count("port_claim") == 41
 
 
@@ -96,6 +103,13 @@ def test_without_clusters_the_list_is_empty_and_says_what_to_do(database: Databa
     listed = Platform(database).done("cluster", "list")
     assert listed.stdout == ""
     assert "wharfinger cluster add" in listed.stderr
+
+
+def test_every_question_of_the_runbook_is_one_that_the_database_answers(platform: Platform) -> None:
+    questions = re.findall(r'psql "\$WHARFINGER_DATABASE_URL" -c "(.+)"', RUNBOOK.read_text())
+    with platform.database.transaction() as session:
+        answers = [session.execute(text(question)).all() for question in questions]
+    assert answers == [[], [], []]
 
 
 def test_a_token_alone_is_on_stdout_and_works(platform: Platform) -> None:

@@ -6,7 +6,8 @@ from itertools import count
 
 import pytest
 
-from service.domain.errors import ClusterAway, ObjectExists, WriteForbidden, WriteRefused
+from service.cluster.gateway import Change, ChangeKind, Kind
+from service.domain.errors import ClusterAway, ObjectExists, Unavailable, WriteForbidden, WriteRefused
 from service.domain.exposure import SyncState
 from service.reconciler.backoff import CAP_SECONDS
 from service.reconciler.recording import IN_FLIGHT
@@ -293,3 +294,30 @@ def test_a_message_that_the_database_could_not_store_is_stored_all_the_same(worl
     world.cluster.refuse_next("create", WriteRefused("a webhook says \0 no"))
     world.cycle()
     assert story.message().startswith("a webhook says \N{REPLACEMENT CHARACTER} no The cluster does not")
+
+
+def test_a_late_create_of_what_is_suspended_is_found_by_a_sweep_too(world: SteppingWorld) -> None:
+    story = world.approved()
+    world.cluster.refuse_next("create", ClusterAway("no answer"))
+    world.cycle()
+    [lost] = world.record(story).sync.create_tokens
+    story.post("suspend")
+    world.later(seconds=IN_FLIGHT.total_seconds() + 1)
+    world.later(seconds=1)
+    assert world.record(story).sync.state is SyncState.REMOVED
+    world.late_create(story, lost)
+    world.cycle(2)
+    assert world.is_gone(story)
+
+
+def test_news_that_the_database_would_not_hear_of_is_settled_at_the_next_look(world: SteppingWorld) -> None:
+    world.live()
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"a": "b"}))
+    services = world.cluster.list(Kind.SERVICES).items
+    world.looker.cache.saw(Kind.SERVICES, Change(ChangeKind.MODIFIED, services[0]))
+    world.tamper("ALTER TABLE change_freeze RENAME TO hidden")
+    with pytest.raises(Unavailable):
+        world.looker.look(listing=False)
+    world.tamper("ALTER TABLE hidden RENAME TO change_freeze")
+    world.looker.look(listing=False)
+    assert world.written() == ["replace"]

@@ -7,6 +7,8 @@ import pytest
 
 from service.domain.exposure import SyncState
 from service.domain.manifest import Mark
+from service.domain.plan import Ref
+from service.reconciler.strangers import Strangers
 from tests.conftest import Clock
 from tests.integration.reconciler_world import PORT, SteppingWorld, foreign_service, node_port_thief
 from tests.postgres import Database
@@ -257,3 +259,33 @@ def test_readiness_that_was_seen_before_the_end_is_not_written_after_it(world: S
     world.cycle()
     record = world.record(story)
     assert (record.sync.state, record.sync.ingress, record.sync.ready_endpoints) == (SyncState.REMOVED, (), 0)
+
+
+def test_a_live_manifest_that_is_broken_stops_no_sweep(world: SteppingWorld) -> None:
+    broken = world.live()
+    world.tamper("UPDATE revision SET manifest = '{}' WHERE exposure_id = :id", id=broken.id)
+    other = world.request("other", ports=CHOSEN).approve()
+    world.cycle()
+    assert other.condition("Applied") == ("True", "InSync")
+
+
+def test_what_moves_behind_a_strangers_service_costs_no_look_at_everything(world: SteppingWorld) -> None:
+    world.cluster.add_namespace("team-b")
+    world.cluster.add_service(node_port_thief())
+    world.looker.list_all()
+    strangers, thief = Strangers("dev", world.cluster, world.edge), Ref("team-b", "thief")
+
+    def is_strange() -> bool:
+        look = world.looker.cache.look()
+        assert look is not None
+        return strangers.are_among([thief], look, {})
+
+    look = world.looker.cache.look()
+    assert look is not None
+    strangers.bring_in(look, {})
+    world.cluster.add_endpoints("team-b", "thief")
+    world.looker.list_all()
+    assert not is_strange()
+    world.cluster.remove("team-b", "thief")
+    world.looker.list_all()
+    assert is_strange()

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from service.cluster.gateway import Change, Kind, Listing
-from service.domain.errors import ClusterAway, WriteForbidden
+from service.domain.errors import ClusterAway, ListTooOld, WriteForbidden
 from service.domain.plan import Ref
 from service.reconciler.cache import ClusterCache
 from service.reconciler.edge import Edge
@@ -197,3 +197,11 @@ def test_it_ends_at_once_in_a_pause(cluster: FakeCluster) -> None:
     watch = Watching(cluster)
     eventually(lambda: lists(cluster) >= 3, 5 * SOON_SECONDS)
     assert watch.stop() < 0.5
+
+
+def test_a_server_that_forgets_faster_than_it_can_be_listed_is_told_of(cluster: FakeCluster) -> None:
+    for _ in range(2):
+        cluster.refuse_next("list services", ListTooOld("the continue token is too old"))
+    with watching(cluster) as watch:
+        eventually(watch.is_away, 3 * SOON_SECONDS)
+        eventually(watch.knows(), 5 * SOON_SECONDS)

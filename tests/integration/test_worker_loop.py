@@ -1,8 +1,6 @@
 """The worker as a whole: its threads, its wake-ups, what it survives."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import datetime
 
 import pytest
@@ -17,25 +15,10 @@ from tests.integration.worker_harbour import (
     LONG_POLL,
     SOON_SECONDS,
     Harbour,
-    PacedClock,
     eventually,
     is_live,
     settled,
 )
-from tests.postgres import Database
-
-
-@pytest.fixture
-def harbour(own_database: Database) -> Iterator[Harbour]:
-    with ExitStack() as stack:
-        yield Harbour(own_database, stack, PacedClock())
-
-
-@pytest.fixture
-def brisk(own_database: Database) -> Iterator[Harbour]:
-    """Give a harbour for what the worker does every few seconds."""
-    with ExitStack() as stack:
-        yield Harbour(own_database, stack, PacedClock(20))
 
 
 def test_word_of_an_approval_brings_the_service_long_before_the_poll(harbour: Harbour) -> None:

@@ -3,8 +3,6 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import text
@@ -14,25 +12,10 @@ from tests.integration.worker_harbour import (
     LONG_POLL,
     SOON_SECONDS,
     Harbour,
-    PacedClock,
     eventually,
     is_live,
     settled,
 )
-from tests.postgres import Database
-
-
-@pytest.fixture
-def harbour(own_database: Database) -> Iterator[Harbour]:
-    with ExitStack() as stack:
-        yield Harbour(own_database, stack, PacedClock())
-
-
-@pytest.fixture
-def brisk(own_database: Database) -> Iterator[Harbour]:
-    """Give a harbour for what the worker does every few seconds."""
-    with ExitStack() as stack:
-        yield Harbour(own_database, stack, PacedClock(20))
 
 
 def keepers() -> list[str]:

@@ -15,12 +15,6 @@ from tests.integration.worker_harbour import Harbour, PacedClock, eventually, is
 from tests.postgres import Database
 
 
-@pytest.fixture
-def harbour(own_database: Database) -> Iterator[Harbour]:
-    with ExitStack() as stack:
-        yield Harbour(own_database, stack, PacedClock())
-
-
 def test_two_workers_make_one_service_of_each_exposure(harbour: Harbour) -> None:
     harbour.start(poll_seconds=0.05)
     harbour.start(poll_seconds=0.05)

@@ -10,11 +10,12 @@ import yaml
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
-from service.api.app import create_app
 from service.api.context import Edge
 from service.api.openapi import document
 from service.api.problems import TITLES
 from service.domain.errors import Busy, Unavailable
+from service.domain.policy_document import RESERVED
+from tests.integration.api_world import app_at
 from tests.judges import a_judge
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def make_client(error: Exception | None = None, checks: dict[str, str | None] | 
         raise error or AssertionError("no database here")
         yield
 
-    return create_app(Edge(transaction, lambda: NOON, bytes, lambda: checks or {}, a_judge())).test_client()
+    return app_at(Edge(transaction, lambda: NOON, bytes, lambda: checks or {}, a_judge())).test_client()
 
 
 def test_openapi_yaml_is_what_the_code_says():
@@ -77,6 +78,12 @@ def test_a_wrong_method_lists_those_that_are_known():
         "method-not-allowed",
     )
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_at_a_reserved_address_allow_names_what_is_there_and_no_policys_methods(name):
+    answer = make_client().put(f"/v1/policies/{name}", headers={"Authorization": "Bearer wft_x"}, json={})
+    assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, {"POST", "OPTIONS"})
 
 
 def test_livez_asks_nothing_but_the_process():

@@ -10,21 +10,8 @@ import pytest
 
 from service.domain.exposure import Allocation, Metadata, NodePort, PortOrigin
 from service.domain.manifest import Mark, digest, render, with_mark, with_ports
-from service.domain.spec import ExposureType, LoadBalancer, ServicePort, Spec
-
-Document = dict[str, Any]
-METADATA = Metadata(cluster="prod", namespace="shop", name="web", team="checkout")
-MARK = Mark(UUID(int=7), 3, "sha256:" + "0" * 64, "a-token", "a-request")
-
-
-def make_spec(**fields: Any) -> Spec:
-    defaults: dict[str, Any] = {
-        "type": ExposureType.NODE_PORT,
-        "selector": {"app": "web"},
-        "ports": (ServicePort(port=80),),
-        "justification": "the shop",
-    }
-    return Spec(**(defaults | fields))
+from service.domain.spec import Document, ExposureType, LoadBalancer, ServicePort, Spec
+from tests.manifest_builders import MARK, METADATA, make_spec
 
 
 def digest_of(spec: Spec, metadata: Metadata = METADATA) -> str:

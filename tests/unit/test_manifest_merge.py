@@ -1,28 +1,16 @@
 """What is written into the cluster's object, and which differences count as drift."""
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from service.domain.exposure import Allocation, Metadata, NodePort, PortOrigin
-from service.domain.manifest import Mark, differs, merged, render, with_mark, with_ports
-from service.domain.spec import ExposureType, ServicePort, Spec
+from service.domain.exposure import Allocation, NodePort, PortOrigin
+from service.domain.manifest import differs, merged, render, with_mark, with_ports
+from service.domain.spec import Document, ExposureType, Spec
+from tests.builders import FILLED_IN
+from tests.manifest_builders import MARK, METADATA, make_spec
 
-Document = dict[str, Any]
-METADATA = Metadata(cluster="prod", namespace="shop", name="web", team="checkout")
-MARK = Mark(UUID(int=7), 3, "sha256:" + "0" * 64, "a-token", "a-request")
 ALLOCATION = Allocation((NodePort(30001, PortOrigin.CHOSEN),))
-
-
-def make_spec(**fields: Any) -> Spec:
-    defaults: dict[str, Any] = {
-        "type": ExposureType.NODE_PORT,
-        "selector": {"app": "web"},
-        "ports": (ServicePort(port=80),),
-        "justification": "the shop",
-    }
-    return Spec(**(defaults | fields))
 
 
 def make_wanted(spec: Spec | None = None) -> Document:
@@ -31,16 +19,8 @@ def make_wanted(spec: Spec | None = None) -> Document:
 
 def make_current(wanted: Document, **spec: Any) -> Document:
     """Return a wanted manifest as a cluster stores it."""
-    filled_in = {
-        "clusterIP": "10.0.0.9",
-        "clusterIPs": ["10.0.0.9"],
-        "ipFamilies": ["IPv4"],
-        "ipFamilyPolicy": "SingleStack",
-        "sessionAffinity": "None",
-        "internalTrafficPolicy": "Cluster",
-        "externalTrafficPolicy": "Cluster",
-    }
     metadata = wanted["metadata"] | {"uid": "u-1", "resourceVersion": "41"}
+    filled_in = FILLED_IN | {"externalTrafficPolicy": "Cluster"}
     return wanted | {"metadata": metadata, "spec": filled_in | wanted["spec"] | spec}
 
 

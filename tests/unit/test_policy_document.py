@@ -6,7 +6,7 @@ import pytest
 
 from service.domain.errors import Invalid
 from service.domain.policy import Lifetime, Mode
-from service.domain.policy_document import BAD_EXPRESSION, check, parse
+from service.domain.policy_document import BAD_EXPRESSION, RESERVED, check, parse
 from service.expressions.evaluator import CelEvaluator
 
 EVALUATOR = CelEvaluator()
@@ -46,6 +46,12 @@ def found(**changes: Any) -> dict[str, str]:
 
 def test_a_policy_that_says_everything_has_no_fault():
     assert found() == {}
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_name_at_whose_address_the_api_has_something_else_is_no_policys(name):
+    assert "take another name" in found(name=name)["#/name"]
+    assert parse(FULL | {"name": name}).name == name, "one that was written before holds on"
 
 
 def test_a_policy_is_read_as_values():

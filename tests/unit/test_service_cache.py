@@ -291,3 +291,12 @@ def test_a_look_at_some_keys_shows_no_others() -> None:
     look = cache.look([REF])
     assert look is not None
     assert set(look.services) == {REF}
+
+
+def test_what_a_restored_etcd_forgot_is_not_waited_for_until_the_next_list() -> None:
+    cache = cache_of(at(5), version=10)
+    cache.wrote(at(20))
+    assert look_at(cache).resting == {REF}
+    cache.saw(Kind.SERVICES, bookmark(6))
+    assert look_at(cache).resting == frozenset()
+    assert cache.take_news().refs == {REF}

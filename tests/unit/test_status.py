@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from service.domain.conditions import readiness
 from service.domain.exposure import ClusterView, Decision, ExposureRecord, Intent, SyncState
 from service.domain.plan import FOREIGN_OWNER
 from service.domain.spec import ExposureType
-from service.domain.status import readiness, state_word, summarise
+from service.domain.status import state_word, summarise
 from tests.builders import (
     EARLIER,
     LATER,

@@ -1,16 +1,18 @@
-"""What an exposure would say of a Service that somebody else made, or why none can. Pure.
+"""A Service read as a specification, the way of ``manifest.render`` backwards, or why none says it. Pure.
 
-``spec_of`` goes the way of ``manifest.render`` backwards. Adopting changes nothing but the owner mark, so
-what a specification cannot say is refused by the field's name, all of it at once, and never dropped.
-What the cluster fills in by itself is no content. Labels and annotations are in no specification; they stay.
+Twice that is asked: of a Service that somebody else made (``spec_of``), and of what became of a live one by
+hand (``spec_of_drift``). The last look is the same: the specification is rendered and compared with what is
+there. What it cannot say is refused by the field's name, all of it at once, and never dropped. What the
+cluster fills in by itself is no content; labels and annotations of others are in no specification.
 """
 
 import ipaddress
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from service.domain.errors import Fault
-from service.domain.exposure import Allocation, Metadata, NodePort, PortOrigin
+from service.domain.exposure import Allocation, Metadata, NodePort, PortOrigin, Revision
 from service.domain.manifest import (
     CLIENT_IP_DEFAULT,
     CLUSTER_FIELDS,
@@ -47,6 +49,21 @@ SAYABLE = frozenset(
 )
 SAYABLE_OF_PORT = frozenset({"name", "port", "targetPort", "protocol", "appProtocol", "nodePort"})
 
+STATED: Mapping[str, tuple[str, str]] = {
+    "external_traffic_policy": ("externalTrafficPolicy", "Cluster"),
+    "internal_traffic_policy": ("internalTrafficPolicy", SERVER_DEFAULTS["internalTrafficPolicy"]),
+    "session_affinity": ("sessionAffinity", SERVER_DEFAULTS["sessionAffinity"]),
+    "ip_family_policy": ("ipFamilyPolicy", SERVER_DEFAULTS["ipFamilyPolicy"]),
+}
+"""What is stated only where it is not the default: its field in the Service, and that default."""
+
+NAMES = {field: name for name, (field, _) in STATED.items()}
+
+DRIFT_POINTER = "#/action"
+"""Faults of drift are of the wish to adopt it: the client sent no specification."""
+
+DRIFT_CODE = "not-adoptable"
+
 BALANCER_FIELDS: Mapping[str, str] = {
     "class": "loadBalancerClass",
     "source_ranges": "loadBalancerSourceRanges",
@@ -62,9 +79,44 @@ def spec_of(service: Document, lifetime: int | None, justification: str) -> Spec
     faults = [*metadata_faults(service["metadata"]), *_text_faults(service), *_field_faults(service["spec"])]
     if faults:
         return tuple(faults)
-    spec = _read(service["spec"], lifetime, justification)
+    found = service["spec"]
+    stated: dict[str, Any] = {name: _stated(found, name) for name in STATED}
+    spec = Spec(
+        type=ExposureType(found["type"]),
+        selector=dict(found["selector"]),
+        ports=tuple(map(_port, found["ports"])),
+        lifetime=lifetime,
+        justification=justification,
+        load_balancer=_balancer(found, {}),
+        **stated,
+    )
     broken = [Fault(service_pointer(f.pointer), f.detail, f.code) for f in spec_faults(spec.document())]
-    return tuple(broken or _unequal(service, spec)) or spec
+    unsaid = _unsaid(service, spec, service["metadata"])
+    detail = "An exposure cannot say this field as it is."
+    return tuple(broken or (Fault("/" + path.replace(".", "/"), detail) for path in unsaid)) or spec
+
+
+def spec_of_drift(live: Revision, service: Document) -> Spec | tuple[Fault, ...]:
+    """Return the live specification with what the cluster has in its place, or every reason why none says it.
+
+    What differs alone is read, so that what was left open stays open.
+
+    Args:
+        service: ``{spec, annotations}`` as they are in the cluster; of the annotations those that the live
+            revision has.
+    """
+    found = {"metadata": {"annotations": service["annotations"]}, "spec": service["spec"]}
+    paths = differs(found, with_ports(live.manifest, live.allocation))
+    spec = replace(live.spec, **{name: value for path in paths for name, value in _read(path, live, service)})
+    number, ours = service["spec"].get("healthCheckNodePort"), live.allocation.health_check
+    unsaid = list(_unsaid(found, spec, live.manifest["metadata"]))
+    if number and (ours is None or ours.number != number):
+        unsaid.append("spec.healthCheckNodePort")  # one more would be chosen; it never changes in place
+    if not paths and not unsaid:
+        detail = "Only the owner mark differs: no exposure says it. Revert the drift."
+        return (Fault(DRIFT_POINTER, detail, DRIFT_CODE),)
+    detail = "{}: no exposure says this. Revert the drift, or undo that by hand first."
+    return tuple(Fault(DRIFT_POINTER, detail.format(path), DRIFT_CODE) for path in unsaid) or spec
 
 
 def allocation_of(service: Document) -> Allocation:
@@ -163,48 +215,70 @@ def _needs_node_ports(spec: Document) -> bool:
     return bool(spec["type"] == ExposureType.NODE_PORT)
 
 
-def _read(spec: Document, lifetime: int | None, justification: str) -> Spec:
-    def stated(field: str, default: str) -> str | None:
-        value = spec.get(field, default)
-        return None if value == default else str(value)
-
-    kind = ExposureType(spec["type"])
-    balancer = LoadBalancer(
-        class_=spec.get("loadBalancerClass"),
-        source_ranges=tuple(spec.get("loadBalancerSourceRanges") or ()),
-        allocate_node_ports=spec.get("allocateLoadBalancerNodePorts", True),
-    )
-    return Spec(
-        type=kind,
-        selector=dict(spec["selector"]),
-        ports=tuple(map(_read_port, spec["ports"])),
-        lifetime=lifetime,
-        justification=justification,
-        external_traffic_policy=stated("externalTrafficPolicy", "Cluster"),
-        internal_traffic_policy=stated("internalTrafficPolicy", SERVER_DEFAULTS["internalTrafficPolicy"]),
-        session_affinity=stated("sessionAffinity", SERVER_DEFAULTS["sessionAffinity"]),
-        ip_family_policy=stated("ipFamilyPolicy", SERVER_DEFAULTS["ipFamilyPolicy"]),
-        load_balancer=balancer if kind is ExposureType.LOAD_BALANCER else None,
-    )
+def _read(path: str, live: Revision, service: Document) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a specification that say what is at a path, with their values; none: none does."""
+    found = service["spec"]
+    annotations = service["annotations"] if live.spec.load_balancer else {}
+    field = path.removeprefix("spec.")
+    value = found.get(field)
+    if field in NAMES:
+        yield NAMES[field], _stated(found, NAMES[field])
+    elif field == "selector" and value:
+        yield field, value
+    elif field == "ports" and value:
+        yield field, tuple(_port(port, *next(_same(live, port), (None, None))) for port in value)
+    elif field == "type" and value in list(ExposureType):
+        yield field, ExposureType(value)
+        yield "load_balancer", _balancer(found, annotations)
+    elif live.spec.type is ExposureType.LOAD_BALANCER:
+        yield "load_balancer", _balancer(found, annotations)
 
 
-def _read_port(port: Document) -> ServicePort:
+def _stated(found: Document, name: str) -> str | None:
+    field, default = STATED[name]
+    value = found.get(field, default)
+    return None if value == default else str(value)
+
+
+def _port(found: Document, known: ServicePort | None = None, given: NodePort | None = None) -> ServicePort:
+    """Return a port as it is; what was left open, or chosen, for the port that it was stays so."""
+    target, number = found.get("targetPort", found["port"]), found.get("nodePort")
+    is_open = known is not None and known.target_port is None and target == found["port"]
+    was_chosen = given is not None and given.origin is PortOrigin.CHOSEN and given.number == number
     return ServicePort(
-        name=port.get("name"),
-        port=port["port"],
-        target_port=port.get("targetPort", port["port"]),
-        protocol=port.get("protocol", "TCP"),
-        app_protocol=port.get("appProtocol"),
-        node_port=port.get("nodePort"),
+        name=found.get("name"),
+        port=found["port"],
+        target_port=None if is_open else target,
+        protocol=found.get("protocol", "TCP"),
+        app_protocol=found.get("appProtocol"),
+        node_port=None if was_chosen else number,
     )
 
 
-def _unequal(service: Document, spec: Spec) -> Iterator[Fault]:
-    """Yield a fault for each field in which a Service is not what its specification says: the last look."""
-    metadata = service["metadata"]
-    manifest = render(Metadata("", metadata["namespace"], metadata["name"], ""), spec)
-    for path in differs(service, with_ports(manifest, allocation_of(service))):
-        yield Fault("/" + path.replace(".", "/"), "An exposure cannot say this field as it is.")
+def _same(live: Revision, found: Document) -> Iterator[tuple[ServicePort, NodePort | None]]:
+    """Yield the live port that it is, and its node port: by port and protocol, else by name."""
+    numbers = (*live.allocation.ports, *[None] * len(live.spec.ports))
+    pairs = list(zip(live.spec.ports, numbers, strict=False))
+    place = found["port"], found.get("protocol", "TCP")
+    yield from (pair for pair in pairs if (pair[0].port, pair[0].protocol) == place)
+    yield from (pair for pair in pairs if pair[0].name and pair[0].name == found.get("name"))
+
+
+def _balancer(found: Document, annotations: Mapping[str, str]) -> LoadBalancer | None:
+    if found["type"] != ExposureType.LOAD_BALANCER:
+        return None
+    return LoadBalancer(
+        class_=found.get("loadBalancerClass"),
+        source_ranges=tuple(found.get("loadBalancerSourceRanges") or ()),
+        allocate_node_ports=found.get("allocateLoadBalancerNodePorts", True),
+        annotations=dict(annotations),
+    )
+
+
+def _unsaid(service: Document, spec: Spec, names: Document) -> Iterator[str]:
+    """Yield each field in which a Service is not what its specification says: the last look."""
+    manifest = render(Metadata("", names["namespace"], names["name"], ""), spec)
+    yield from differs(service, with_ports(manifest, allocation_of(service)))
 
 
 def _escaped(step: object) -> str:

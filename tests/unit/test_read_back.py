@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.api.schemas import SpecSchema
-from service.domain.adoptable import allocation_of, service_pointer, spec_of
 from service.domain.manifest import differs, node_ports, render, with_ports
+from service.domain.read_back import allocation_of, service_pointer, spec_of
 from service.domain.spec import Document, ExposureType, LoadBalancer, ServicePort, Spec
 from tests.builders import METADATA, make_service
 from tests.fakes import FakeCluster

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from service.domain.adopted import adopted
 from service.domain.exposure import Allocation, NodePort, PortOrigin, Revision
 from service.domain.manifest import differs, render, with_ports
+from service.domain.read_back import spec_of_drift
 from service.domain.spec import Document, ExposureType, LoadBalancer, Spec
 from tests.builders import METADATA, make_allocation, make_port, make_revision, make_spec
 from tests.fakes import FakeCluster
@@ -56,7 +56,7 @@ def in_cluster(spec: Spec) -> Document:
 def test_whatever_a_spec_can_say_is_taken_over(before: str, after: str) -> None:
     found = in_cluster(SPECS[after])
 
-    spec = adopted(make_revision(SPECS[before]), found)
+    spec = spec_of_drift(make_revision(SPECS[before]), found)
 
     assert isinstance(spec, Spec), spec
     wanted = with_ports(render(METADATA, spec), make_allocation(spec))
@@ -80,7 +80,7 @@ def test_what_was_left_open_stays_open() -> None:
         {"name": "renamed", "port": 80, "targetPort": 80, "protocol": "TCP", "nodePort": 30007}
     ]
 
-    spec = adopted(live, found)
+    spec = spec_of_drift(live, found)
 
     assert spec == replace(live.spec, selector={"app": "new"}, ports=(replace(port, name="renamed"),))
 
@@ -91,7 +91,7 @@ def test_another_number_than_the_chosen_one_is_asked_for() -> None:
     )
     moved = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP", "nodePort": 30020}
 
-    spec = adopted(live, drifted(live, ports=[moved]))
+    spec = spec_of_drift(live, drifted(live, ports=[moved]))
 
     assert isinstance(spec, Spec)
     assert spec.ports == (make_port(node_port=30020),)
@@ -112,7 +112,7 @@ def test_another_number_than_the_chosen_one_is_asked_for() -> None:
 def test_what_no_spec_says_is_refused_by_its_field(fields: Document, path: str) -> None:
     live = make_revision()
 
-    found = adopted(live, drifted(live, **fields))
+    found = spec_of_drift(live, drifted(live, **fields))
 
     assert isinstance(found, tuple)
     assert [fault.detail.partition(":")[0] for fault in found] == [path]
@@ -123,7 +123,7 @@ def test_an_annotation_of_the_spec_is_taken_over() -> None:
     live = make_revision(make_spec(type=ExposureType.LOAD_BALANCER, load_balancer=balancer))
     found = drifted(live) | {"annotations": {"example.com/scheme": "open"}}
 
-    spec = adopted(live, found)
+    spec = spec_of_drift(live, found)
 
     assert isinstance(spec, Spec)
     assert spec.load_balancer == replace(balancer, annotations={"example.com/scheme": "open"})
