@@ -37,7 +37,7 @@ KNOWN = Prepared(
     text("""
     SELECT id AS ledger, (SELECT coalesce(max(id), 0) FROM event) AS newest_event,
         (SELECT hash FROM event WHERE id = CAST(:marked AS bigint)) AS hash_of_marked
-    FROM this_ledger
+    FROM ledger
 """)
 )
 
