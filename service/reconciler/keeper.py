@@ -104,7 +104,10 @@ class Keeper:
                 log.exception("look failed unexpectedly", extra={"cluster": name})
             is_woken = self._wake.wait(pause)
             self._wake.clear()  # before the next look, and before its check for a stop: no word is lost
-            has_word, self._has_word = self._has_word or not is_woken, False
+            is_told = self._has_word
+            if is_told:  # one that comes after this was read stays for the look after the next
+                self._has_word = False
+            has_word = is_told or not is_woken
         self._close()
         log.info("cluster left", extra={"cluster": name})
 

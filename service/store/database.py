@@ -25,8 +25,9 @@ CHANNEL = "wharfinger"
 LACKING_STATES = {
     "42501": "The database's login lacks rights. GRANT wharfinger_app TO it, and migrate with this release.",
     "42P01": "The database has no such table. Run wharfinger migrate.",
+    "25006": "The database may only be read: the server is a standby. Lead the URL to the one that is not.",
 }
-"""Insufficient privilege, undefined table: what is missing is not the caller's to give."""
+"""Insufficient privilege, undefined table, read-only: what is missing is not the caller's to give."""
 
 BUSY_STATES = {"40001", "40P01", "55P03", "57014"}
 """Serialization failure, deadlock, lock timeout, statement timeout: the same request again may pass."""
