@@ -98,9 +98,8 @@ def test_a_login_or_a_schema_that_lacks_something_says_what_to_do(
 
 
 def test_a_database_that_may_only_be_read_says_so(own_database: Database) -> None:
-    with pytest.raises(Unavailable, match="standby"), own_database.transaction() as session:
-        session.execute(text("SET TRANSACTION READ ONLY"))
-        session.execute(text("UPDATE team SET name = name"))
+    with pytest.raises(Unavailable, match="standby"):
+        run(own_database, "SET TRANSACTION READ ONLY", "UPDATE team SET name = name")
 
 
 def test_an_option_of_the_url_that_nobody_knows_is_told(postgres: Server) -> None:
