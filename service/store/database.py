@@ -148,9 +148,33 @@ class Gathering:
 
 
 class _Lazy(orm.Session):
-    """Begins with SQLAlchemy's first statement; a savepoint at once, for what the driver sends after it."""
+    """Takes what SQLAlchemy needs when its first statement comes: most transactions send none.
+
+    A savepoint is begun at once, for what the driver sends after it.
+    """
+
+    def __init__(self, engine: Engine, lent: PoolProxiedConnection, gathering: Gathering) -> None:
+        super().__init__(expire_on_commit=False)
+        self.info[GATHERING] = gathering
+        self.is_rolled_back = False
+        self._engine, self._lent = engine, lent
+        self._connection: Connection | None = None
+
+    def get_bind(self, *_: Any, **__: Any) -> Connection:
+        """Return the connection that everything is sent by."""
+        if self._connection is None:
+            options: Any = {GATHERING: self.info[GATHERING]}
+            self._connection = Connection(self._engine, self._lent).execution_options(**options)
+        return self._connection
+
+    def rollback(self) -> None:
+        """Take everything back, and whatever comes after it."""
+        self.is_rolled_back = True
+        super().rollback()
+        self.info[GATHERING].begin_is_due = True
 
     def begin_nested(self) -> orm.SessionTransaction:
+        """Begin a savepoint."""
         nested = super().begin_nested()
         self.connection()
         return nested
@@ -202,14 +226,12 @@ def transactions(engine: Engine) -> Transactions:
         try:
             with _lent(engine) as lent:
                 gathering = Gathering(lent.driver_connection)
-                options: Any = {GATHERING: gathering}
-                # While nothing but prepared statements is sent, SQLAlchemy has nothing to begin and to end.
-                connection = Connection(engine, lent).execution_options(**options)
-                with _Lazy(connection, expire_on_commit=False) as session, session.begin(), gathering:
-                    session.info[GATHERING] = gathering
+                with _Lazy(engine, lent, gathering) as session, gathering:
                     yield session
-                    if session.in_transaction() and not gathering.begin_is_due:
+                    if not (session.is_rolled_back or gathering.begin_is_due):
                         gathering.commit()
+                    if session.in_transaction() and not session.is_rolled_back:
+                        session.commit()
         except PoolTimeout as error:
             raise Busy("All database connections are in use. Try again in a second.") from error
         except (DBAPIError, psycopg.Error) as error:

@@ -98,13 +98,8 @@ def test_a_login_or_a_schema_that_lacks_something_says_what_to_do(
 
 
 def test_a_database_that_may_only_be_read_says_so(own_database: Database) -> None:
-    def write() -> None:
-        with own_database.transaction() as session:
-            session.execute(text("SET TRANSACTION READ ONLY"))
-            session.execute(text("UPDATE team SET name = name"))
-
     with pytest.raises(Unavailable, match="standby"):
-        write()
+        run(own_database, "SET TRANSACTION READ ONLY", "UPDATE team SET name = name")
 
 
 def test_an_option_of_the_url_that_nobody_knows_is_told(postgres: Server) -> None:
@@ -188,4 +183,19 @@ def test_an_error_of_the_caller_rolls_back_and_comes_through(own_database: Datab
 
     with pytest.raises(LookupError, match="mine"):
         run(own_database, "DELETE FROM port_claim", fail)
+    assert world.rows() == before
+
+
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_nothing_is_kept_after_the_caller_took_it_back(
+    database: Database, clock, is_read_first: bool
+) -> None:
+    world = World(database.transaction, clock)
+    world.ann.submit()
+    before = world.rows()
+    with database.transaction() as session:
+        if is_read_first:
+            session.execute(text("DELETE FROM port_claim"))
+        session.rollback()
+        session.execute(text("DELETE FROM port_claim"))
     assert world.rows() == before
