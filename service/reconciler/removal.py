@@ -30,6 +30,7 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
         want.exposure_id,
         now,
         state=via(known.state, SyncState.REMOVING, SyncState.REMOVED),
+        paused=want.is_suspended,
         aim=None,
         attempts=0,
         next_attempt_at=None,

@@ -35,7 +35,10 @@ BUSY_STATES = {"40001", "40P01", "55P03", "57014"}
 GATHERING = "gathering"
 """By this name a connection's options and a session's info have what their transaction has still to send."""
 
-SESSION_OPTIONS = "-c lock_timeout=4s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
+SESSION_OPTIONS = (
+    "-c lock_timeout=4s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
+    " -c jit=off"  # compiling costs more than the longest of these statements
+)
 
 
 class Transactions(Protocol):

@@ -31,9 +31,7 @@ DUE = Prepared(
         UNION ALL SELECT id FROM exposure WHERE ended_at IS NULL AND intent <> 'present'
         UNION ALL SELECT exposure_id FROM exposure_sync
             WHERE state NOT IN ('none', 'in_sync', 'removed') OR reason = ANY (:lacking)
-        UNION ALL SELECT resumed.id FROM exposure AS resumed
-            JOIN exposure_sync AS gone ON gone.exposure_id = resumed.id AND gone.state = 'removed'
-            WHERE resumed.ended_at IS NULL AND resumed.intent = 'present'
+        UNION ALL SELECT exposure_id FROM exposure_sync WHERE paused AND state = 'removed'
       )
       AND NOT (e.intent = 'suspended' AND s.state IN ('none', 'removed') AND s.create_tokens = '{}')
       AND (s.next_attempt_at IS NULL OR s.next_attempt_at <= :now OR s.reason = ANY (:lacking)

@@ -1,0 +1,28 @@
+"""Whose Service is down while its exposure goes on: a look finds who has been resumed among these alone.
+
+The code before this one writes no such thing: whom it pauses is found again by the next sweep.
+"""
+
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE exposure_sync ADD COLUMN paused BOOLEAN NOT NULL DEFAULT false")
+    op.execute("""
+        UPDATE exposure_sync SET paused = true FROM exposure
+        WHERE exposure.id = exposure_id AND state = 'removed' AND ended_at IS NULL
+    """)
+    op.execute(
+        "-- squawk-ignore require-concurrent-index-creation\n"
+        "CREATE INDEX exposure_sync_paused_idx ON exposure_sync (exposure_id) WHERE paused AND state = 'removed'"
+    )
+
+
+def downgrade() -> None:
+    op.execute("DROP INDEX exposure_sync_paused_idx")
+    op.execute("ALTER TABLE exposure_sync DROP COLUMN paused")
