@@ -211,7 +211,7 @@ def pool(here: Harbour, _: KubernetesGateway) -> Filling:
 
 
 def compare_pools(ours: Filling, *bare: Filling) -> None:
-    """Print how fast a pool is filled, beside bare loops of as many calls at a time: one before, one after."""
+    """Print how fast a pool is filled, beside bare loops of as many calls: one before, one after."""
     theirs = statistics.mean(filling.rate for filling in bare)
     rates = " and ".join(f"{filling.rate:.0f}" for filling in bare)
     print(
