@@ -1,10 +1,13 @@
 """HTTP clients in processes of their own: each thread has one connection, kept alive, one request at a time.
 
-``python -m bench._http`` reads a Load from standard input and writes how many requests were answered.
+They share the processors with what they measure, so they take as little as they can: bytes on a socket, and
+of an answer its status and its length. ``python -m bench._http`` reads a Load from standard input and writes
+how many requests were answered.
 """
 
-import http.client
 import json
+import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -23,6 +26,8 @@ from bench._pgbench import WARM_UP_SECONDS
 PROCESSES = 2
 NUMBER = "NUMBER"
 """Stands in a path or body for a number that no other request has."""
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+END_OF_HEADERS = b"\r\n\r\n"
 APART = 1_000_000
 """So many numbers each thread may use."""
 
@@ -79,26 +84,47 @@ def main() -> None:
 
 
 def _send(load: Load, thread: int, tls: ssl.SSLContext | None) -> int:
-    connection = (
-        http.client.HTTPSConnection(load.host, load.port, timeout=30, context=tls)
-        if tls
-        else http.client.HTTPConnection(load.host, load.port, timeout=30)
-    )
+    connection: socket.socket = socket.create_connection((load.host, load.port), timeout=30)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if tls:
+        connection = tls.wrap_socket(connection, server_hostname=load.host)
+    headers = "".join(f"{name}: {value}\r\n" for name, value in load.headers.items())
     number = load.first + thread * APART
     done = 0
     warm = time.perf_counter() + WARM_UP_SECONDS
     end = time.perf_counter() + load.seconds
     while time.perf_counter() < end:
         number += 1
-        body = load.body.replace(NUMBER, str(number))
-        connection.request(load.method, load.path.replace(NUMBER, str(number)), body, dict(load.headers))
-        answer = connection.getresponse()
-        said = answer.read()
-        if answer.status != 201:
-            raise SystemExit(f"{load.method} {load.path} was answered with {answer.status}: {said.decode()}")
+        body = load.body.replace(NUMBER, str(number)).encode()
+        line = f"{load.method} {load.path.replace(NUMBER, str(number))} HTTP/1.1\r\nHost: {load.host}\r\n"
+        connection.sendall(f"{line}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        status, said = _answer(connection)
+        if status != 201:
+            raise SystemExit(f"{load.method} {load.path} was answered with {status}: {said.decode()}")
         done += warm < time.perf_counter() < end
     connection.close()
     return done
+
+
+def _answer(connection: socket.socket) -> tuple[int, bytes]:
+    """Return the status and the body of an answer that tells its length."""
+    said = b""
+    while (end := said.find(END_OF_HEADERS)) < 0:
+        said += _more(connection)
+    length = LENGTH.search(said, 0, end)
+    if length is None:
+        raise SystemExit(f"An answer does not tell its length: {said[:end].decode()}")
+    whole = end + len(END_OF_HEADERS) + int(length[1])
+    while len(said) < whole:
+        said += _more(connection)
+    return int(said[9:12]), said[end + len(END_OF_HEADERS) :]
+
+
+def _more(connection: socket.socket) -> bytes:
+    found = connection.recv(65536)
+    if not found:
+        raise SystemExit("The connection was closed in the middle of an answer.")
+    return found
 
 
 def _tls(kubeconfig: Path) -> ssl.SSLContext:

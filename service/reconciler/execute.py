@@ -88,7 +88,7 @@ class Executor(Steps):
     ) -> None:
         """``wrote`` is told each Service as the cluster stored it after a write of ours."""
         super().__init__(gateway, edge, batch, wrote, permit)
-        self._ahead: dict[UUID, tuple[_Start, Callable[[], Begun]]] = {}
+        self._ahead: dict[UUID, tuple[_Start, Callable[[], Begun | None]]] = {}
         self._acts: Mapping[type[Action], Act] = {
             Create: self._create,
             Replace: self._replace,

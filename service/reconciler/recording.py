@@ -15,8 +15,8 @@ from service.domain.held import DRY_RUN, UPSERT_ONLY
 from service.domain.history import Ending
 from service.domain.lifecycle import Mover, move, move_sync
 from service.domain.lifetime import deadlines
-from service.domain.manifest import Mark, digest, fixed, node_ports
-from service.domain.plan import FIGHT, FOREIGN_OWNER, NODE_PORT_TAKEN, Desired, Observed
+from service.domain.manifest import Mark, fixed, node_ports
+from service.domain.plan import FIGHT, FOREIGN_OWNER, Desired, Observed
 from service.domain.principal import PrincipalKind
 from service.domain.spec import Document
 from service.reconciler.backoff import NO_HEALS, healed, pause
@@ -93,25 +93,6 @@ def begin(session: Session, want: Desired, now: datetime, **values: object) -> E
         **values,
     )
     return record
-
-
-def obstacle(session: Session, record: ExposureRecord, want: Desired, now: datetime) -> Failure | None:
-    """Bind the ports of a revision; return why it must not be sent, None: it may.
-
-    After this commits the cluster may have the ports, whatever becomes of the call.
-    """
-    revision = revision_of(record, want)
-    if digest(record.exposure.metadata, revision.spec, revision.manifest) != revision.digest:
-        message = f"Revision {revision.number} is not what was approved: its digest differs. Nothing is sent."
-        return Failure("DigestMismatch", message, retryable=False)
-    numbers = revision.allocation.numbers()
-    lost = numbers - ports.bind(session, want.exposure_id, numbers, now)
-    if lost:
-        listed = ", ".join(map(str, sorted(lost)))
-        return Failure(
-            NODE_PORT_TAKEN, f"The ledger does not hold node port {listed} for it any more.", False
-        )
-    return None
 
 
 def applied(session: Session, want: Desired, outcome: Outcome, now: datetime, cooling: timedelta) -> None:

@@ -17,14 +17,14 @@ from service.reconciler.clashes import explain_changed
 from service.reconciler.edge import Edge
 from service.reconciler.permit import Permit
 from service.reconciler.recording import Failure, Outcome
-from service.reconciler.refusal import refused
+from service.reconciler.refusal import obstacle, refused
 from service.store.database import Session
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Begun = tuple[ExposureRecord | None, Failure | None]
-"""What is being tried, None: nothing; and what stands in its way."""
+Begun = tuple[ExposureRecord, Callable[[], Failure | None]]
+"""What is being tried, and what tells, once that has committed, what stands in its way."""
 
 
 class Steps:
@@ -53,11 +53,14 @@ class Steps:
         """Look again, bind the ports, write down what is tried; None: it must not be sent."""
         return self._permitted(want, self._write(want, lambda s: self._begin(s, want, values)), spent)
 
-    def _permitted(self, want: Desired, begun: Begun, spent: str | None) -> ExposureRecord | None:
+    def _permitted(self, want: Desired, begun: Begun | None, spent: str | None) -> ExposureRecord | None:
         """Return the record when what was prepared may be sent now."""
-        record, obstacle = begun
-        if obstacle is not None:
-            self._fail(want, obstacle, spent)
+        if begun is None:
+            return None
+        record, why_not = begun
+        failure = why_not()
+        if failure is not None:
+            self._fail(want, failure, spent)
             return None
         self._permit.check()
         return record
@@ -69,12 +72,12 @@ class Steps:
             self._permit.check()
         return record is not None
 
-    def _begin(self, session: Session, want: Desired, values: Mapping[str, object]) -> Begun:
+    def _begin(self, session: Session, want: Desired, values: Mapping[str, object]) -> Begun | None:
         now = self._edge.now()
         if not want.is_live and refused(session, want, now, self._edge.judge):
-            return None, None
+            return None
         record = recording.begin(session, want, now, revision=want.revision, **values)
-        return record, recording.obstacle(session, record, want, now) if record else None
+        return (record, obstacle(session, record, want, now)) if record else None
 
     def _ours(self, ref: Ref, want: Desired) -> Observed | None:
         """Read the Service directly; None: it is not there, or not ours."""

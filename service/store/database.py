@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeAlias
 
+import orjson
 import psycopg
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, make_url, orm, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
@@ -66,6 +67,8 @@ def open_engine(url: str, pool_size: int = 5) -> Engine:
         max_overflow=0,
         pool_timeout=5,
         isolation_level="AUTOCOMMIT",
+        json_serializer=orjson.dumps,
+        json_deserializer=orjson.loads,
         connect_args={"connect_timeout": 5, "application_name": "wharfinger", "options": SESSION_OPTIONS},
     )
     event.listen(engine, "checkout", _refuse_hung_up)

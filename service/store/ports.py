@@ -10,7 +10,7 @@ A cooling number whose time is over is as good as a free one, whether or not any
 One that its own team takes back sooner keeps that time in ``cools_until`` until it is bound.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -160,10 +160,13 @@ def _ends(ranges: Sequence[range]) -> dict[str, list[int]]:
     return {"firsts": [numbers[0] for numbers in ranges], "lasts": [numbers[-1] for numbers in ranges]}
 
 
-def bind(session: Session, exposure_id: UUID, ports: Iterable[int], now: datetime) -> set[int]:
-    """Say that the cluster may have these ports from now on; return those that this exposure really holds."""
-    facts = {"exposure_id": exposure_id, "ports": sorted(ports), "now": now}
-    return {row.port for row in BINDING.rows(session, facts)}
+def bind(session: Session, exposure_id: UUID, ports: Iterable[int], now: datetime) -> Callable[[], set[int]]:
+    """Say that the cluster may have these ports from now on; return what names those that it really holds.
+
+    It is kept back, so it costs no round trip where others follow or the transaction ends.
+    """
+    rows = BINDING.ask(session, {"exposure_id": exposure_id, "ports": sorted(ports), "now": now})
+    return lambda: {row.port for row in rows()}
 
 
 def drop_holds(

@@ -45,7 +45,10 @@ class Prepared:
         return next(iter(self._named(cursor)), None)
 
     def ask(self, session: Session, facts: Mapping[str, Any]) -> Callable[[], list[Any]]:
-        """Keep it back; return what sends it, unless that is done, and returns its rows."""
+        """Keep it back; return what sends it, unless that is done, and returns its rows.
+
+        Once it was sent its rows are here, and may be asked for after the transaction too.
+        """
         gathering = gathering_of(session)
         cursor = gathering.keep_back(self.text, self._values(facts))
 
@@ -86,7 +89,7 @@ class Prepared:
         """Return a cursor's rows as tuples that have the names of its columns."""
         if self._row is None:
             self._row = _tuple_of([column.name for column in cursor.description])
-        return [self._row(*row) for row in cursor]
+        return list(map(self._row._make, cursor.fetchall()))
 
 
 def _tuple_of(columns: Sequence[str]) -> Any:

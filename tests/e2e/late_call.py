@@ -16,6 +16,9 @@ from tests.e2e.parts import wait_until
 from tests.e2e.world import Document, World
 
 TAKEN_OVER_SECONDS = 30.0
+ORPHANED_SECONDS = 240.0
+"""More than the sweeps that see an orphan twice, and the grace that it has."""
+
 QUIET_SECONDS = 2.0
 """The one that stood still has looked again by then, and more than once."""
 
@@ -140,11 +143,27 @@ def late_removal_of_what_stayed(fault_world: FaultWorld) -> float:
     return seconds
 
 
+def late_create_after_the_end(fault_world: FaultWorld) -> float:
+    """A create that comes when its exposure has ended makes an orphan: it is told of, and goes again."""
+    world, exposure = fault_world.world, _given(fault_world, "late-create-after-the-end", is_live=False)
+    name = exposure["metadata"]["name"]
+    with stuck(fault_world, exposure, "POST", lambda: world.review(exposure)) as late:
+        assert world.delete(exposure).status == 202
+        seconds = late.wait_for_successor(lambda: world.read(exposure)["status"]["state"] == "Ended")
+        assert late.arrive().status == 201
+        assert world.service(name) is not None
+        wait_until(lambda: world.service(name) is None, world.logs, ORPHANED_SECONDS, 0.5)
+        late.wake()
+    assert world.service(name) is None
+    return seconds
+
+
 LATE_CALLS: Sequence[Callable[[FaultWorld], float]] = (
     late_create,
     late_change,
     late_removal,
     late_removal_of_what_stayed,
+    late_create_after_the_end,
 )
 """Each returns how many seconds after the first worker stood still another one had done its work."""
 

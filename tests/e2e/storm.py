@@ -101,6 +101,11 @@ class Storm:
         vandal.clean_up()
         return self._report
 
+    def kinds(self) -> list[str]:
+        """Return every fault that there is."""
+        wired = [f"{word} {wire}" for word in ("cut", "delay", "freeze") for wire in self._world.wires]
+        return [*wired, *(f"kill {name}" for name in VICTIMS)]
+
     def _vandal(self) -> Vandal:
         world = self._world.world
         return Vandal(world.control_plane, world.namespaces, random.Random(self._chance.random()))
@@ -122,8 +127,7 @@ class Storm:
     def _strike(self, nurses: dict[str, Nurse]) -> str | None:
         """Let one fault strike; return which, None: what it was for is in trouble already."""
         if not self._deck:  # as many kills as faults of wires, and each of them in turn
-            wired = [f"{word} {wire}" for word in ("cut", "delay", "freeze") for wire in self._world.wires]
-            self._deck = [*wired, *2 * [f"kill {name}" for name in VICTIMS]]
+            self._deck = [*self.kinds(), *(f"kill {name}" for name in VICTIMS)]
             self._chance.shuffle(self._deck)
         kind = self._deck.pop()
         word, name = kind.split()

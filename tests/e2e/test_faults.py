@@ -85,8 +85,11 @@ def test_a_late_call_changes_nothing_that_stays(
 def test_cluster_and_ledger_agree_after_a_storm(fault_world: FaultWorld, seed: int, summary: list[str]):
     fault_world.start_second()
 
-    report = Storm(fault_world, seed).play(FAULTS, PEOPLE)
+    storm = Storm(fault_world, seed)
+    report = storm.play(FAULTS, PEOPLE)
 
     summary.append(report.text())
     assert report.broken == []
     assert report.faults.total() == FAULTS
+    if IS_LONG:
+        assert report.faults.keys() == set(storm.kinds())

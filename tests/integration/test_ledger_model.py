@@ -136,7 +136,7 @@ class Ledger(RuleBasedStateMachine):
     def bind(self, exposure: UUID, some: frozenset[int]) -> None:
         own = self._of(exposure, "held") | self._of(exposure, "bound")
         with self.transaction() as session:
-            assert ports.bind(session, exposure, own | some, self.now) == own
+            assert ports.bind(session, exposure, own | some, self.now)() == own
         for number in own:
             self.rows[number] = replace(self.rows[number], state="bound", cooling=None)
 

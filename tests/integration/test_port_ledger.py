@@ -63,7 +63,7 @@ def choose(
 
 
 def cool(session: Session, exposure_id: UUID, now: datetime, *numbers: int) -> None:
-    assert ports.bind(session, exposure_id, numbers, now) == set(numbers)
+    assert ports.bind(session, exposure_id, numbers, now)() == set(numbers)
     assert ports.release(session, exposure_id, (), now + HOUR, now) == sorted(numbers)
 
 

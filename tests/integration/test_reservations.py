@@ -98,7 +98,7 @@ def test_a_foreign_service_on_a_reserved_number_does_not_end_the_reservation(wor
 def test_an_earlier_port_that_is_reserved_for_others_by_now_is_not_given_back(world: World, clock) -> None:
     made = ask(world.ben, "team-b", "two", 30007)
     with world.transaction() as session:
-        number = ports.bind(session, made.json["metadata"]["id"], [30007], clock())
+        number = ports.bind(session, made.json["metadata"]["id"], [30007], clock())()
         ports.release(session, made.json["metadata"]["id"], (), clock() + HOUR, clock())
         session.execute(text("UPDATE exposure SET ended_at = now()"))
     assert number == {30007}
