@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -32,7 +32,9 @@ class Credentials:
     def __init__(self, kubeconfig: Path | None, account: Path = SERVICE_ACCOUNT) -> None:
         self._kubeconfig, self._account = kubeconfig, account
         self._lock = threading.Lock()
-        self._read: tuple[object, Document] = (None, {})
+        self._state: object = None
+        self._document: Document = {}
+        self._ways: dict[str | None, _Way] = {}
 
     def open(self, context: str | None, in_cluster: bool) -> KubernetesGateway:
         """Return the gateway to a cluster; nothing is sent yet.
@@ -46,23 +48,38 @@ class Credentials:
         """Return what differs from what it was when this way in has changed."""
         if in_cluster or self._kubeconfig is None:
             return _state(self._account / "token"), _state(self._account / "ca.crt")
-        folder, parts = self._kubeconfig.parent, list(_parts(self._document(), context))
-        content = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
-        named = (part[file] for part in parts for file in FILES if isinstance(part.get(file), str))
-        return content, tuple(_state(folder / file) for file in named)
+        content, files = self._way(context)
+        return content, tuple(map(_state, files))
 
-    def _document(self) -> Document:
-        """Return the kubeconfig, read again when it was written; an empty one when it cannot be read."""
+    def _way(self, context: str | None) -> "_Way":
+        """Return what the kubeconfig says of a context; it is read again when it was written."""
         assert self._kubeconfig is not None
         state = _state(self._kubeconfig)
         with self._lock:
-            if self._read[0] != state:
+            if self._state != state:
                 try:
                     found = yaml.safe_load(self._kubeconfig.read_text())
                 except (OSError, ValueError, yaml.YAMLError):
                     found = None  # opening it says what is wrong
-                self._read = state, found if isinstance(found, dict) else {}
-            return self._read[1]
+                self._state, self._ways = state, {}
+                self._document = found if isinstance(found, dict) else {}
+            if context not in self._ways:
+                self._ways[context] = _way_of(self._document, context, self._kubeconfig.parent)
+            return self._ways[context]
+
+
+class _Way(NamedTuple):
+    """What stands in a kubeconfig of one context, in short, and the files that it names."""
+
+    content: str
+    files: tuple[Path, ...]
+
+
+def _way_of(document: Mapping[str, Any], context: str | None, folder: Path) -> _Way:
+    parts = list(_parts(document, context))
+    content = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+    named = (part[file] for part in parts for file in FILES if isinstance(part.get(file), str))
+    return _Way(content, tuple(folder / file for file in named))
 
 
 def _parts(document: Mapping[str, Any], context: str | None) -> Iterator[Document]:

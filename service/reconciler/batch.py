@@ -7,7 +7,6 @@ together. A fault in one is never another's: then each one is written alone.
 """
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -58,7 +57,8 @@ class Batch:
         self._gather_seconds = gather_seconds
         self._waiting: deque[_Entry] = deque()
         self._turn = threading.Lock()
-        self._has_come = threading.Event()
+        self._arrival = threading.Condition()
+        self._awaited = 0
 
     def write(self, exposure_id: UUID, write: Callable[[Session], T]) -> T:
         """Do something in a transaction that locks one exposure; return what that returned, once committed.
@@ -69,8 +69,10 @@ class Batch:
             Busy, Unavailable: the database; and whatever ``write`` raises.
         """
         entry = _Entry(exposure_id, write)
-        self._waiting.append(entry)
-        self._has_come.set()
+        with self._arrival:
+            self._waiting.append(entry)
+            if len(self._waiting) == self._awaited:  # once for all: each wake-up would cost what it saves
+                self._arrival.notify()
         while not entry.is_done:  # once, unless more than MOST were before it
             with self._turn:
                 if not entry.is_done:
@@ -81,10 +83,10 @@ class Batch:
 
     def _gather(self) -> None:
         """Wait a little for company, where there is some."""
-        until = time.monotonic() + self._gather_seconds
-        while len(self._waiting) < self._under_way() // 2 and (left := until - time.monotonic()) > 0:
-            self._has_come.clear()
-            self._has_come.wait(left)
+        with self._arrival:
+            self._awaited = self._under_way() // 2
+            self._arrival.wait_for(lambda: len(self._waiting) >= self._awaited, self._gather_seconds)
+            self._awaited = 0
 
     def write_all(self, writes: Mapping[UUID, Callable[[Session], T]]) -> Mapping[UUID, Callable[[], T]]:
         """Do something for several exposures, together as far as that goes, once committed.
