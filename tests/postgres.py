@@ -2,9 +2,7 @@
 
 WHARFINGER_TEST_DATABASE_URL names a superuser of a server of your own; without it a session has an embedded
 one. With xdist the controller owns that server, because it outlives every worker, and starts it when the
-first one
-    asks: a run
-without database tests starts none.
+first one asks: a run without database tests starts none.
 """
 
 import hashlib
@@ -73,7 +71,8 @@ class Server:
     def database(self, template: str = "template0", pool_size: int = 5) -> Iterator[Database]:
         """Give a new database that is a copy of another one; it is dropped at the end."""
         name = f"test_{uuid4().hex}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {self.owner.username}")
+        copied = f"TEMPLATE {template} STRATEGY FILE_COPY"  # through the log it takes half as long again
+        self._execute(f"CREATE DATABASE {name} {copied} OWNER {self.owner.username}")
         engine = open_engine(self.url(self.login, name), pool_size)
         try:
             yield Database(name, engine, self.url(self.owner, name))

@@ -1,6 +1,6 @@
 """Whose Service is down while its exposure goes on: a look finds who has been resumed among these alone.
 
-The code before this one writes no such thing: whom it pauses is found again by the next sweep.
+Every row counts as such until this release says otherwise, so whom the code before it pauses is found too.
 """
 
 from alembic import op
@@ -12,14 +12,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE exposure_sync ADD COLUMN paused BOOLEAN NOT NULL DEFAULT false")
+    op.execute("ALTER TABLE exposure_sync ADD COLUMN paused BOOLEAN NOT NULL DEFAULT true")
     op.execute("""
-        UPDATE exposure_sync SET paused = true FROM exposure
-        WHERE exposure.id = exposure_id AND state = 'removed' AND ended_at IS NULL
+        UPDATE exposure_sync SET paused = false FROM exposure
+        WHERE exposure.id = exposure_id AND state = 'removed' AND ended_at IS NOT NULL
     """)
     op.execute(
         "-- squawk-ignore require-concurrent-index-creation\n"
-        "CREATE INDEX exposure_sync_paused_idx ON exposure_sync (exposure_id) WHERE paused AND state = 'removed'"
+        "CREATE INDEX exposure_sync_paused_idx ON exposure_sync (exposure_id) "
+        "WHERE paused AND state = 'removed'"
     )
 
 

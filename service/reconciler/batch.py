@@ -1,9 +1,10 @@
 """Many threads, few commits: what several actions write at about the same time goes in one transaction.
 
-Who comes first commits for all who wait by then; while it does, the next ones gather. A lone action never
-waits for company. Where many are under way, the first one waits a little for some of them, as PostgreSQL does
-with ``commit_siblings``: each pays a small part of a transaction then, for the rows are locked and read
-together. A fault in one is never another's: then each one is written alone.
+Who comes first leads: it commits for all who wait by then, lets them go, and the first of those who came
+meanwhile leads next. A lone action never waits for company. Where many are under way, the one that leads
+waits a little for some of them, as PostgreSQL does with ``commit_siblings``: each pays a small part of a
+transaction then, for the rows are locked and read together. A fault in one is never another's: then each one
+is written alone.
 """
 
 import threading
@@ -30,6 +31,7 @@ class _Entry:
     def __init__(self, exposure_id: UUID, write: Callable[[Session], Any]) -> None:
         self.exposure_id, self.write = exposure_id, write
         self.is_done = False
+        self.told = threading.Event()
         self.outcome: Any = None
         self.error: Exception | None = None
 
@@ -59,6 +61,7 @@ class Batch:
         self._turn = threading.Lock()
         self._arrival = threading.Condition()
         self._awaited = 0
+        self._is_led = False
 
     def write(self, exposure_id: UUID, write: Callable[[Session], T]) -> T:
         """Do something in a transaction that locks one exposure; return what that returned, once committed.
@@ -71,15 +74,36 @@ class Batch:
         entry = _Entry(exposure_id, write)
         with self._arrival:
             self._waiting.append(entry)
+            leads, self._is_led = not self._is_led, True
             if len(self._waiting) == self._awaited:  # once for all: each wake-up would cost what it saves
                 self._arrival.notify()
-        while not entry.is_done:  # once, unless more than MOST were before it
-            with self._turn:
-                if not entry.is_done:
-                    self._gather()
-                    self._commit([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
+        if not leads:
+            entry.told.wait()  # it is written, or it is ours to lead
+        if not entry.is_done:
+            self._lead()
         outcome: T = entry.result()
         return outcome
+
+    def _lead(self) -> None:
+        """Write what waits, the own entry first; then let the next one lead, and all others go.
+
+        Who is told needs no lock to go on: it would stand behind the next one's gathering, and be waited for.
+        """
+        lot: list[_Entry] = []
+        try:
+            self._gather()
+            with self._arrival:
+                lot = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+            with self._turn:
+                self._commit(lot)
+        finally:
+            with self._arrival:
+                self._is_led = bool(self._waiting)
+                following = self._waiting[0] if self._waiting else None
+            for entry in lot:
+                entry.told.set()
+            if following is not None:
+                following.told.set()
 
     def _gather(self) -> None:
         """Wait a little for company, where there is some."""

@@ -194,3 +194,32 @@ def test_several_of_one_caller_are_written_together_and_each_has_its_outcome(
     assert [outcomes[story.id]() for story in stories if story.name != "n3"] == [
         story.name for story in stories if story.name != "n3"
     ]
+
+
+def test_who_is_written_goes_on_while_the_next_ones_gather(
+    world: ReconcilerWorld, stories: list[Story]
+) -> None:
+    is_first, under_way = threading.Event(), [2 * len(stories)]
+
+    @contextmanager
+    def transaction() -> Iterator[Session]:
+        with world.transaction() as session:
+            yield session
+            if not is_first.is_set():
+                under_way[0] = 100  # from now on nobody comes in time
+                is_first.set()
+
+    batch = Batch(transaction, lambda: under_way[0], gather_seconds=2)
+
+    def write_twice(story: Story) -> float:
+        record(world, batch, story)
+        went_on = time.monotonic()
+        record(world, batch, story)
+        return went_on
+
+    with ThreadPoolExecutor(len(stories)) as pool:
+        written = [pool.submit(write_twice, story) for story in stories]
+        assert is_first.wait(10)
+        committed = time.monotonic()
+        went_on = [future.result(timeout=30) for future in written]
+    assert max(went_on) - committed < 1

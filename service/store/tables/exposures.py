@@ -96,7 +96,7 @@ exposure_sync = Table(
     Column("adopts_uid", Text),
     Column("target_ports", JSONB, nullable=False, server_default="{}"),
     Column("late_tokens", ARRAY(Text), nullable=False, server_default="{}"),
-    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("paused", Boolean, nullable=False, server_default=text("true")),
     Index("exposure_sync_paused_idx", "exposure_id", postgresql_where=text("paused AND state = 'removed'")),
     Index(
         "exposure_sync_unsettled_idx",
