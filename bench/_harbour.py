@@ -22,6 +22,7 @@ from devcluster.processes import Child
 from service.admin.migrate import migrate
 from service.api.app import create_app
 from service.api.context import Edge
+from service.cluster.real import KubernetesGateway, open_gateway
 from service.domain.identifiers import uuid7
 from service.domain.ports import Pool
 from service.domain.principal import Principal, PrincipalKind, Role
@@ -33,8 +34,25 @@ from service.workflow.identify import hash_of
 Document = dict[str, Any]
 NAMESPACE = "bench"
 SERVICES = f"/api/v1/namespaces/{NAMESPACE}/services"
+SELECTOR = {"app": "b"}
 PEOPLE: Mapping[str, tuple[Role, ...]] = {"ann": (Role.REQUESTER,), "eve": (Role.APPROVER,)}
 POLICY: Document = {"name": "bench", "require": [{"group": "platform", "count": 1}]}
+
+
+def opened(cluster: ControlPlane) -> KubernetesGateway:
+    """Return the gateway of the worker's own user."""
+    return open_gateway(cluster.kubeconfig("worker"), None)
+
+
+def bare_service(name: str, **spec: object) -> Document:
+    """Return a NodePort Service that nobody manages."""
+    ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": NAMESPACE, "name": name},
+        "spec": {"type": "NodePort", "selector": SELECTOR, "ports": ports, **spec},
+    }
 
 
 class Seen:

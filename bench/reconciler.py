@@ -9,21 +9,31 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import text
 
-from bench import _cpu
-from bench._harbour import NAMESPACE, SERVICES, Document, Harbour, Seen, harbour
+from bench._harbour import (
+    NAMESPACE,
+    SELECTOR,
+    SERVICES,
+    Document,
+    Harbour,
+    Seen,
+    bare_service,
+    harbour,
+    opened,
+)
+from bench._pool import bare_pool, compare_pools, pool
 from devcluster.control_plane import ControlPlane
 from service.cluster.gateway import Kind
-from service.cluster.real import KubernetesGateway, open_gateway
+from service.cluster.real import KubernetesGateway
 from service.domain.manifest import EXPOSURE_ID
 from service.domain.ports import Pool
 from service.reconciler.breaker import CALLS
@@ -37,9 +47,8 @@ from service.wiring import build_judge, now
 
 T = TypeVar("T")
 ROUNDS = 120
-POOLS, POOL_SIZE = 3, 2768
+POOLS = 3
 MANY = 10_000
-SELECTOR = {"app": "b"}
 
 
 def main() -> None:
@@ -62,11 +71,6 @@ def in_a_harbour(measure: Callable[[Harbour, KubernetesGateway], T]) -> T:
         harbour(Path(home), cluster) as here,
     ):
         return measure(here, gateway)
-
-
-def opened(cluster: ControlPlane) -> KubernetesGateway:
-    """Return the gateway of the worker's own user."""
-    return open_gateway(cluster.kubeconfig("worker"), None)
 
 
 def singles(here: Harbour, _: KubernetesGateway) -> None:
@@ -129,17 +133,6 @@ def is_edited(service: Document) -> bool:
     return found
 
 
-def bare_service(name: str, **spec: object) -> Document:
-    """Return a NodePort Service that nobody manages."""
-    ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"namespace": NAMESPACE, "name": name},
-        "spec": {"type": "NodePort", "selector": SELECTOR, "ports": ports, **spec},
-    }
-
-
 def compare(what: str, ours: Sequence[float], bare: Sequence[float], most50: float, most99: float) -> None:
     """Print the medians and the 99th percentiles of both."""
     for percent, most in ((50, most50), (99, most99)):
@@ -152,111 +145,6 @@ def compare(what: str, ours: Sequence[float], bare: Sequence[float], most50: flo
 def percentile(times: Sequence[float], percent: int) -> float:
     """Return a percentile of some times."""
     return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
-
-
-class Filling(NamedTuple):
-    """How a pool was filled: Services a second, and the processor time that each one took, in ms."""
-
-    rate: float
-    costs: Mapping[str, float]
-
-    def table(self) -> str:
-        """Return the costs, dearest first."""
-        dearest = sorted(self.costs.items(), key=lambda cost: -cost[1])
-        return ", ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in dearest)
-
-
-def bare_pool() -> Filling:
-    """Fill a whole pool by a bare loop; the watch that sees it shares its process, as it does with us."""
-    with ControlPlane() as cluster, closing(opened(cluster)) as gateway:
-        cluster.add_namespace(NAMESPACE)
-        seen = Seen(cluster.client("admin"))
-        spent = Spent("loop and watch", servers(cluster))
-        with ThreadPoolExecutor(CALLS) as threads:
-            list(threads.map(lambda n: gateway.create(bare_service(f"loop-{n}")), range(POOL_SIZE)))
-        return Filling(rate(wait_for_all(seen)), spent.each(POOL_SIZE))
-
-
-def servers(cluster: ControlPlane) -> dict[str, int]:
-    """Return the processes of a control plane that answer."""
-    return {name: cluster.pids[name] for name in ("kube-apiserver", "etcd")}
-
-
-class Spent:
-    """The processor time that this process and some others take from now on."""
-
-    def __init__(self, this: str, others: Mapping[str, int]) -> None:
-        self._this, self._others = this, others
-        self._before = self._now()
-
-    def each(self, count: int) -> dict[str, float]:
-        """Return what each of so many Services took of each, in ms."""
-        now = self._now()
-        return {name: (now[name] - before) * 1000 / count for name, before in self._before.items()}
-
-    def _now(self) -> dict[str, float]:
-        others = {name: _cpu.seconds([pid]) for name, pid in self._others.items()}
-        return others | {self._this: time.process_time()}
-
-
-def pool(here: Harbour, _: KubernetesGateway) -> Filling:
-    """Let the worker make every node port of a pool at once."""
-    seen = Seen(here.admin)
-    for number in range(POOL_SIZE):
-        here.approve(here.request(f"p-{number}"))
-    with here.worker() as worker:
-        while seen.count() < 10:
-            time.sleep(0.01)
-        made = seen.count()
-        ours = {"worker": worker.pid, "postgres": postmaster(here.home)}
-        spent = Spent("watch", servers(here.cluster) | ours)
-        return Filling(rate(wait_for_all(seen)), spent.each(POOL_SIZE - made))
-
-
-def compare_pools(ours: Sequence[Filling], bare: Sequence[Filling]) -> None:
-    """Print how fast each pool is filled, beside the bare loops of as many calls before and after it."""
-    ratios = [
-        filling.rate / statistics.mean((before.rate, after.rate))
-        for filling, before, after in zip(ours, bare, bare[1:], strict=False)
-    ]
-    print(
-        f"a full pool of {POOL_SIZE}, a bare loop of {CALLS} threads before and after: "
-        f"{in_turn(ratios, '.2f')}; median {statistics.median(ratios):.2f}, at least 0.7"
-    )
-    for name, fillings in (("the worker", ours), ("a bare loop", bare)):
-        print(f"  {name}: {in_turn([filling.rate for filling in fillings], '.0f')} Services a second")
-        print(f"    processor time for one, at its median: {middle(fillings).table()}")
-
-
-def in_turn(figures: Sequence[float], form: str) -> str:
-    """Return figures in the order in which they were measured."""
-    return ", ".join(format(figure, form) for figure in figures)
-
-
-def middle(fillings: Sequence[Filling]) -> Filling:
-    """Return the one whose rate is the median."""
-    return sorted(fillings, key=lambda filling: filling.rate)[len(fillings) // 2]
-
-
-def postmaster(home: Path) -> int:
-    """Return the process of PostgreSQL."""
-    return int(next(home.rglob("postmaster.pid")).read_text().splitlines()[0])
-
-
-def wait_for_all(seen: Seen) -> Seen:
-    """Return when the pool is full."""
-    deadline = time.monotonic() + 300
-    while seen.count() < POOL_SIZE:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"Only {seen.count()} of {POOL_SIZE} Services were made.")
-        time.sleep(0.05)
-    return seen
-
-
-def rate(seen: Seen) -> float:
-    """Return how many Services a second were seen to come."""
-    times = seen.times()
-    return (len(times) - 1) / (times[-1] - times[0])
 
 
 def many(here: Harbour, gateway: KubernetesGateway) -> None:
