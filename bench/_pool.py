@@ -1,4 +1,4 @@
-"""How fast a whole pool of node ports is filled, by the worker and by a bare loop, and what one Service takes."""
+"""How fast a whole pool of node ports is filled, by the worker and by a bare loop, and at what cost."""
 
 import statistics
 import time

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from service.admin.migrate import schema_state
+from service.admin.schema_state import schema_state
 from service.settings import Settings, read_settings
 from service.store.database import Listener, Session, Transactions, open_engine, transactions
 from service.store.identities import Cluster

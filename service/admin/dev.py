@@ -23,7 +23,8 @@ from sqlalchemy import make_url
 
 from service.admin.dev_cluster import DevCluster, own_cluster, real_cluster
 from service.admin.dev_seed import seed, write_env, write_secret
-from service.admin.migrate import migrate, schema_state
+from service.admin.migrate import migrate
+from service.admin.schema_state import schema_state
 from service.admin.story import Story, StoryFailed
 from service.settings import Settings, read_settings
 from service.workflow.signing import new_key

@@ -15,11 +15,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import Script
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from service.admin.migrate import migrate, revisions, schema_state
+from service.admin.migrate import migrate
+from service.admin.schema_state import place, revisions, schema_state
 from service.domain.errors import Busy, Conflict, Forbidden, NotFound, Unavailable
 from service.store.database import open_engine
 from service.store.schema import SESSION, migrating
@@ -72,6 +73,13 @@ def catalog(url: str, *without: str) -> dict[str, set[tuple[object, ...]]]:
             for what, query in CATALOG.items()
             if what not in without
         }
+
+
+def test_the_names_of_the_files_tell_what_alembic_reads_in_them() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(place()))
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    assert revisions() == tuple(reversed([script.revision for script in scripts]))
 
 
 def test_every_migration_goes_up_and_down_and_up_again(bare_database: Database) -> None:
