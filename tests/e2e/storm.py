@@ -34,7 +34,7 @@ LULL_EVERY, LULL_SECONDS = 25, 20.0
 SETTLE_SECONDS = 900.0
 """More than a create of unknown outcome may be under way, and than the longest pause after failures.
 
-The longest of all: a node port that a killed kube-apiserver left allocated is free after its third repair, and
+A node port that a killed kube-apiserver left allocated takes longest: it is free after the third repair, and
 these are 3 min apart (docs/kubernetes.md).
 """
 
