@@ -24,9 +24,9 @@ while [ "$1" != -o ]; do shift; done
 out=$2; shift 2
 if [ -e "$FAKE_GO/fail" ]; then echo "no space left on device" >&2; exit 1; fi
 case "$out" in */) hold=hold ;; *) hold=hold-etcd ;; esac
+mkdir -p "$GOCACHE"
 echo $$ > "$FAKE_GO/pid"
 echo half > "$GOTMPDIR/half"
-mkdir -p "$GOCACHE"
 while [ -e "$FAKE_GO/$hold" ]; do sleep 0.02; done
 for package in "$@"; do
   case "$out" in */) file="$out${package##*/}" ;; *) file="$out" ;; esac
