@@ -26,6 +26,11 @@ def seconds(roots: Iterable[int]) -> float:
     return sum(time for pid, time in used.items() if _below(pid, parents, wanted))
 
 
+def postmaster(home: Path) -> int:
+    """Return the process of the PostgreSQL whose data is below a folder."""
+    return int(next(home.rglob("postmaster.pid")).read_text().splitlines()[0])
+
+
 def _below(pid: int, parents: dict[int, int], roots: set[int]) -> bool:
     while pid not in roots:
         if pid not in parents:

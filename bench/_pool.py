@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import NamedTuple
 
 from bench import _cpu
@@ -37,7 +36,7 @@ def bare_pool() -> Filling:
         spent = Spent("loop and watch", servers(cluster))
         with ThreadPoolExecutor(CALLS) as threads:
             list(threads.map(lambda n: gateway.create(bare_service(f"loop-{n}")), range(POOL_SIZE)))
-        return Filling(rate(wait_for_all(seen)), spent.each(POOL_SIZE))
+        return Filling(rate(wait_for(POOL_SIZE, seen)), spent.each(POOL_SIZE))
 
 
 def servers(cluster: ControlPlane) -> dict[str, int]:
@@ -68,12 +67,10 @@ def pool(here: Harbour, _: KubernetesGateway) -> Filling:
     for number in range(POOL_SIZE):
         here.approve(here.request(f"p-{number}"))
     with here.worker() as worker:
-        while seen.count() < 10:
-            time.sleep(0.01)
-        made = seen.count()
-        ours = {"worker": worker.pid, "postgres": postmaster(here.home)}
+        made = wait_for(10, seen).count()
+        ours = {"worker": worker.pid, "postgres": _cpu.postmaster(here.home)}
         spent = Spent("watch", servers(here.cluster) | ours)
-        return Filling(rate(wait_for_all(seen)), spent.each(POOL_SIZE - made))
+        return Filling(rate(wait_for(POOL_SIZE, seen)), spent.each(POOL_SIZE - made))
 
 
 def compare_pools(ours: Sequence[Filling], bare: Sequence[Filling]) -> None:
@@ -101,18 +98,13 @@ def middle(fillings: Sequence[Filling]) -> Filling:
     return sorted(fillings, key=lambda filling: filling.rate)[len(fillings) // 2]
 
 
-def postmaster(home: Path) -> int:
-    """Return the process of PostgreSQL."""
-    return int(next(home.rglob("postmaster.pid")).read_text().splitlines()[0])
-
-
-def wait_for_all(seen: Seen) -> Seen:
-    """Return when the pool is full."""
+def wait_for(count: int, seen: Seen) -> Seen:
+    """Return when so many Services are there."""
     deadline = time.monotonic() + 300
-    while seen.count() < POOL_SIZE:
+    while seen.count() < count:
         if time.monotonic() > deadline:
-            raise SystemExit(f"Only {seen.count()} of {POOL_SIZE} Services were made.")
-        time.sleep(0.05)
+            raise SystemExit(f"Only {seen.count()} of {count} Services were made.")
+        time.sleep(0.05)  # how often: when each one came is what the watch noted
     return seen
 
 

@@ -71,7 +71,7 @@ def main() -> None:
         sent = captured(server.app_url)
         scripts = Path(home) / "scripts"
         scripts.mkdir()
-        postmaster = int(next(Path(home).rglob("postmaster.pid")).read_text().splitlines()[0])
+        postmaster = _cpu.postmaster(Path(home))
         with serving(server.app_url, Path(home) / "api.log") as (port, api), ControlPlane() as cluster:
             cluster.add_namespace("bench")
             numbers = count(1)

@@ -7,6 +7,7 @@ from werkzeug.test import TestResponse
 
 from service.domain.ports import Pool
 from service.store import foreign, identities
+from tests.conftest import Clock
 from tests.integration.api_world import World, named
 
 METRIC = "wharfinger_node_ports"
@@ -77,9 +78,9 @@ def test_a_scraper_that_reads_openmetrics_gets_it(world: World) -> None:
     assert answer.text.endswith("# EOF\n")
 
 
-def of_dev(world: World, name: str) -> float:
+def of_dev(world: World, clock: Clock, name: str) -> float:
     """Return a gauge of the cluster dev, a few seconds later."""
-    world.now.advance(seconds=5)  # type: ignore[attr-defined]
+    clock.advance(seconds=5)
     told = world.stranger.get("/metrics").text
     [family] = (f for f in text_string_to_metric_families(told) if f.name == f"wharfinger_cluster_{name}")
     [sample] = (s for s in family.samples if s.labels["cluster"] == "dev")
@@ -98,7 +99,9 @@ def of_dev(world: World, name: str) -> float:
         ("INSERT INTO lease VALUES ('dev', 'me', now() + interval '1 minute', now())", "kept", 1),
     ],
 )
-def test_how_a_cluster_stands_is_a_gauge(world: World, written: str, name: str, number: float) -> None:
+def test_how_a_cluster_stands_is_a_gauge(
+    world: World, clock: Clock, written: str, name: str, number: float
+) -> None:
     with world.transaction() as session:
         session.execute(
             text(
@@ -106,15 +109,15 @@ def test_how_a_cluster_stands_is_a_gauge(world: World, written: str, name: str, 
                 "VALUES ('dev', '{}', now(), 1)"
             )
         )
-    before = of_dev(world, name)
+    before = of_dev(world, clock, name)
     with world.transaction() as session:
         session.execute(text(written))
 
-    assert (before != number, of_dev(world, name)) == (True, number)
+    assert (before != number, of_dev(world, clock, name)) == (True, number)
 
 
-def test_a_cluster_that_nobody_has_looked_at_is_not_readable(world: World) -> None:
-    found = [of_dev(world, name) for name in ("kept", "readable", "frozen", "seen_timestamp_seconds")]
+def test_a_cluster_that_nobody_has_looked_at_is_not_readable(world: World, clock: Clock) -> None:
+    found = [of_dev(world, clock, name) for name in ("kept", "readable", "frozen", "seen_timestamp_seconds")]
     assert found == [0, 0, 0, 0]
 
 
