@@ -35,6 +35,13 @@ ADVICE: Mapping[type[ClusterError], str] = {
 """What to do about an answer, by its class or the nearest one above it."""
 
 
+LEAKED = (
+    "A kube-apiserver that ended in the middle of a change leaves its number taken; its repair frees it, "
+    "within about ten minutes. It is tried again."
+)
+"""It looks every 3 min and frees what it has seen four times (k/k core/service/portallocator/controller)."""
+
+
 def failure_of(error: ClusterError) -> Failure:
     """Return the apiserver's own message, with what to do or what will be done."""
     advice = next(ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE)
@@ -92,8 +99,8 @@ def explain_taken_port(services: Iterable[Document], want: Desired) -> Failure:
     }
     if not owners:
         numbers = " or ".join(map(str, sorted(wanted)))
-        message = f"The cluster says that node port {numbers} is taken, but no Service has it."
-        return Failure(NODE_PORT_TAKEN, f"{message} It is tried again.")
+        message = f"The cluster says that node port {numbers} is taken, but no Service has it. {LEAKED}"
+        return Failure(NODE_PORT_TAKEN, message)
     listed = ", ".join(f"node port {number} by Service {owner}" for number, owner in sorted(owners.items()))
     asked = set(owners) & set(want.asked_ports)
     hint = "Delete this exposure and ask again without that node_port." if asked else "It is tried again."

@@ -97,10 +97,11 @@ def test_our_own_port_for_health_checks_counts() -> None:
     ids=["none", "other-port", "no-node-port"],
 )
 def test_a_port_that_nobody_has_is_tried_again(services: list[Document]) -> None:
-    """The allocator leaks numbers now and then; the cluster's repair loop frees them."""
     failure = explain_taken_port(services, make_wish())
 
     assert failure.retryable
     assert failure.message == (
-        f"The cluster says that node port {NUMBER} is taken, but no Service has it. It is tried again."
+        f"The cluster says that node port {NUMBER} is taken, but no Service has it. A kube-apiserver that "
+        "ended in the middle of a change leaves its number taken; its repair frees it, within about ten "
+        "minutes. It is tried again."
     )
