@@ -15,6 +15,9 @@ HOLD = """
                        WHEN claim.state = 'cooling' AND claim.until > :now THEN claim.until END
 """
 
+OPEN = "state IN ('free', 'cooling') AND coalesce(until, '-infinity') <= :now"
+"""Free, or cooling no more; in the words of the index ``port_claim_open_idx``, so it alone is read."""
+
 TAKE = text(
     """
     WITH open AS MATERIALIZED (
@@ -52,40 +55,32 @@ CHOOSE = text(
         FROM unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[]))
                 WITH ORDINALITY AS wanted (first, last, place)
             CROSS JOIN LATERAL (
-                SELECT port FROM (
-                    SELECT port FROM port_claim
-                    WHERE cluster = :cluster AND state = 'free' AND port BETWEEN wanted.first AND wanted.last
-                    ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
-                ) AS free
-                UNION ALL
-                SELECT port FROM (
-                    SELECT port FROM port_claim
-                    WHERE cluster = :cluster AND state = 'cooling' AND until <= :now
-                        AND port BETWEEN wanted.first AND wanted.last
-                    ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
-                ) AS cooled
+                SELECT port FROM port_claim
+                WHERE cluster = :cluster AND port BETWEEN wanted.first AND wanted.last AND <open>
+                ORDER BY port LIMIT :count FOR UPDATE SKIP LOCKED
             ) AS open
         LIMIT :count
     )
     UPDATE port_claim AS claim SET <hold>
     FROM picked WHERE claim.cluster = :cluster AND claim.port = picked.port
     RETURNING claim.port, picked.place
-    """.replace("<hold>", HOLD)
+    """.replace("<hold>", HOLD).replace("<open>", OPEN)
 )
 """Take the first numbers of some ranges that are free and that nobody is about to take; wait for none.
 
 The ranges are looked at in their order and no further than needed: LIMIT stops the nested loop.
 """
 
-WAIT = text("""
-    SELECT claim.port
-    FROM port_claim AS claim
+WAIT = text(
+    """
+    SELECT port
+    FROM port_claim
         JOIN unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[])) AS wanted (first, last)
-            ON claim.port BETWEEN wanted.first AND wanted.last
-    WHERE claim.cluster = :cluster
-        AND (claim.state = 'free' OR claim.state = 'cooling' AND claim.until <= :now)
-    ORDER BY claim.port FOR SHARE OF claim
-""")
+            ON port BETWEEN wanted.first AND wanted.last
+    WHERE cluster = :cluster AND <open>
+    ORDER BY port FOR SHARE OF port_claim
+    """.replace("<open>", OPEN)
+)
 """Wait until every number that looks free is decided; return those that still are."""
 
 QUEUE = text("SELECT pg_advisory_xact_lock(hashtextextended('node ports of ' || :cluster, 0))")

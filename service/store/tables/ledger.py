@@ -40,8 +40,13 @@ port_claim = Table(
     CheckConstraint("state <> 'cooling' OR until IS NOT NULL", name="cooling"),
     one_of("state", "free", "held", "bound", "cooling", "foreign"),
     Index("port_claim_exposure_id_idx", "exposure_id"),
-    Index("port_claim_free_idx", "cluster", "port", postgresql_where=text("state = 'free'")),
-    Index("port_claim_cooling_idx", "cluster", "port", "until", postgresql_where=text("state = 'cooling'")),
+    Index(
+        "port_claim_open_idx",
+        "cluster",
+        "port",
+        text("coalesce(until, '-infinity')"),
+        postgresql_where=text("state IN ('free', 'cooling')"),
+    ),
     Index(
         "port_claim_earlier_idx", "cluster", "namespace", "name", postgresql_where=text("state = 'cooling'")
     ),
