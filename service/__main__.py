@@ -1,6 +1,5 @@
 """The command line's entry: ``wharfinger COMMAND``. Each command imports the heavy rooms that it needs."""
 
-import os
 import sys
 
 import click
@@ -26,11 +25,9 @@ def cli() -> None:
 @cli.command()
 def api() -> None:
     """Answer HTTP at WHARFINGER_BIND (127.0.0.1:8080)."""
-    from service.wiring import gunicorn_arguments
+    from service.wiring import run_api
 
-    arguments = [sys.executable, "-m", "gunicorn", *gunicorn_arguments(read_settings())]
-    # The same process goes on as gunicorn, so signals and the pid are its own.
-    os.execv(sys.executable, arguments)  # noqa: S606
+    run_api(read_settings())
 
 
 @cli.command()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine
 
 from service.admin.schema_state import schema_state
-from service.settings import Settings, read_settings
+from service.settings import Settings
 from service.store.database import Listener, Session, Transactions, open_engine, transactions
 from service.store.identities import Cluster
 from service.telemetry import configure_logs
@@ -58,12 +58,16 @@ def build_judge() -> Judge:
     return Judge(CelEvaluator())
 
 
-def build_api() -> "Flask":
-    """Return the app of one gunicorn process: called by it, in each process, after the fork."""
+def build_api(settings: Settings) -> "Flask":
+    """Return the app, which has not connected to anything yet.
+
+    Raises:
+        SystemExit: no database is named.
+        Unavailable: the key that evidence is to be signed with is none.
+    """
     from service.api.app import create_app
     from service.api.context import Edge
 
-    settings = read_settings()
     configure_logs(settings.log_format, "api")
     engine = engine_of(settings, pool_size=settings.threads + 1)
 
@@ -168,23 +172,28 @@ def cluster_gateway(settings: Settings, cluster: Cluster) -> Iterator["Gateway"]
         gateway.close()
 
 
-def gunicorn_arguments(settings: Settings) -> list[str]:
-    """Return how gunicorn is started: few threads a process, since each round trip queues for the GIL.
+def run_api(settings: Settings) -> None:
+    """Answer HTTP until SIGTERM or SIGINT; never returns.
+
+    Few threads a process, since each round trip queues for the GIL. Nothing is connected before the fork.
 
     Raises:
-        SystemExit: no database is named.
+        SystemExit: no database is named; the end, with its exit code.
         Unavailable: the key that evidence is to be signed with is none.
     """
-    engine_of(settings).dispose()
-    signer_of(settings)
-    return [
-        "--worker-class=gthread",
-        f"--workers={settings.processes}",
-        f"--threads={settings.threads}",
-        f"--bind={settings.bind}",
-        "--no-control-socket",
-        "--forwarder-headers=",  # SCRIPT_NAME and the like are nobody's to send
-        "--graceful-timeout=25",
-        "--timeout=60",
-        "service.wiring:build_api()",
-    ]
+    from service.server import Server
+
+    Server(
+        build_api(settings),
+        {
+            "worker_class": "gthread",
+            "workers": settings.processes,
+            "threads": settings.threads,
+            "bind": settings.bind,
+            "preload_app": True,
+            "control_socket_disable": True,
+            "forwarder_headers": "",  # SCRIPT_NAME and the like are nobody's to send
+            "graceful_timeout": 25,
+            "timeout": 60,
+        },
+    ).run()

@@ -11,8 +11,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUNTIME = [Requirement(line).name for line in PROJECT["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(line).name for line in PROJECT["dependency-groups"]["dev"]]
 PAGE = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text()
-STARTED = {"gunicorn"}
-"""Run as a program."""
 MODULES = {"pyyaml": "yaml"}
 
 
@@ -33,4 +31,4 @@ def test_every_development_dependency_has_a_reason():
 def test_every_runtime_dependency_is_imported_by_the_product():
     used = {name.partition(".")[0] for path in modules("service") for _, name in imports(parsed(path))}
     wanted = {MODULES.get(name, name.replace("-", "_")) for name in RUNTIME}
-    assert wanted - STARTED - used == set()
+    assert wanted - used == set()
