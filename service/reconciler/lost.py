@@ -79,10 +79,7 @@ def recover(session: Session, exposure_id: UUID, thieves: Mapping[int, Ref], now
         return False
     changed = False
     for port in sorted(lacking(record) | thieves.keys()):
-        for number in [
-            revision.number for revision in _undone(record) if port in revision.allocation.numbers()
-        ]:
-            changed |= _recover_one(session, exposure_id, number, port, thieves.get(port), now)
+        changed |= _recover_one(session, exposure_id, port, thieves.get(port), now)
     after = exposures.get(session, exposure_id)
     assert after is not None
     missing = lacking(after)
@@ -94,24 +91,33 @@ def recover(session: Session, exposure_id: UUID, thieves: Mapping[int, Ref], now
     return changed
 
 
-def _recover_one(
-    session: Session, exposure_id: UUID, number: int, port: int, thief: Ref | None, now: datetime
-) -> bool:
-    """Do it for one port of one revision, as both are now; return whether anything changed."""
+def _recover_one(session: Session, exposure_id: UUID, port: int, thief: Ref | None, now: datetime) -> bool:
+    """Do it for one number and all revisions that were given it; return whether anything changed.
+
+    Those that ask for it wait; the others move together, to one number.
+    """
     record = exposures.get(session, exposure_id)
     assert record is not None
-    revision = next(revision for revision in record.revisions if revision.number == number)
+    given = [revision for revision in _undone(record) if port in revision.allocation.numbers()]
     claim = ports.get(session, record.exposure.metadata.cluster, port)
+    if not given:
+        return False
+    if thief is None and (claim is None or claim.state is ClaimState.COOLING):
+        if reassign.retake_port(session, record, given[-1], port, now):
+            _tell(session, record, given[-1], "port-regained", now, port=port)
+            return True
+        claim = ports.get(session, record.exposure.metadata.cluster, port)
     owner = thief or (Ref(claim.namespace, claim.name) if claim is not None else None)
     if owner is None:
-        taken_back = reassign.retake_port(session, record, revision, port, now)
-        if taken_back:
-            _tell(session, record, revision, "port-regained", now, port=port)
-        return taken_back
-    theft = reassign.Theft(revision, port, (owner.namespace, owner.name))
-    if not theft.was_asked():
-        return reassign.reassign_port(session, record, theft, now, ACTOR) is not None
-    return reassign.give_up_port(session, record, theft, now)
+        return False  # it was freed just now: the next look takes it
+    asking = tuple(revision for revision in given if port in revision.allocation.asked())
+    moving = tuple(revision for revision in given if revision not in asking)
+    who = (owner.namespace, owner.name)
+    changed = bool(asking) and reassign.give_up_port(session, record, reassign.Theft(port, who, asking), now)
+    if moving:
+        theft = reassign.Theft(port, who, moving)
+        changed |= reassign.reassign_port(session, record, theft, now, ACTOR) is not None
+    return changed
 
 
 def _say_why(session: Session, record: ExposureRecord, missing: frozenset[int], now: datetime) -> bool:

@@ -20,51 +20,52 @@ from service.store import events, exposures, foreign, identities, ports, reserva
 
 @dataclass(frozen=True, slots=True)
 class Theft:
-    """Which number of a revision is lost, and the foreign Service that has it: namespace and name."""
+    """Which number is lost, namespace and name of who has it, and the revisions that were given it."""
 
-    revision: Revision
     port: int
     thief: tuple[str, str]
+    revisions: tuple[Revision, ...]
 
     def was_asked(self) -> bool:
-        """Return whether the requester asked for that number."""
-        return self.port in self.revision.allocation.asked()
+        """Return whether one of them asks for that number."""
+        return any(self.port in revision.allocation.asked() for revision in self.revisions)
 
 
 def reassign_port(
     session: Session, record: ExposureRecord, theft: Theft, now: datetime, actor: Document
 ) -> int | None:
-    """Give an exposure another number for the same revision; return it, None: none is left.
+    """Give an exposure one other number for all the same revisions; return it, None: none is left.
 
-    The lost number goes to the thief. With none left the allocation stays as it was, to be tried again.
+    The lost number goes to the thief. With none left the allocations stay as they were, to be tried again.
 
     Raises:
         ValueError: the number was asked for.
     """
     if theft.was_asked():
         raise ValueError(f"node port {theft.port} was asked for: its requester decides")
-    exposure, revision = record.exposure, theft.revision
+    exposure = record.exposure
     foreign.yield_to(session, exposure.id, theft.port, theft.thief, Ending.REASSIGNED, now)
     cluster = identities.cluster(session, exposure.metadata.cluster)
     assert cluster is not None, "an exposure's cluster is never taken out"
     rules = reservations.holding(session, cluster.name, now)
     ranges = choosable(cluster.pool, rules, exposure.metadata.team, now, turn=exposure.id.int)
-    taker = ports.Taker(exposure.id, exposure.metadata, revision.spec.justification, now)
+    taker = ports.Taker(exposure.id, exposure.metadata, theft.revisions[-1].spec.justification, now)
     try:
         new = ports.hold(session, taker, ports.Want(count=1, ranges=ranges)).chosen[0]
     except PoolExhausted:
         return None
-    exposures.set_allocation(session, revision, moved(revision.allocation, theft.port, new))
-    events.append(
-        session,
-        exposure.id,
-        "port-reassigned",
-        actor=actor,
-        now=now,
-        revision=revision.number,
-        request_id=revision.request_id,
-        data={"thief": "/".join(theft.thief), "old": theft.port, "new": new},
-    )
+    for revision in theft.revisions:
+        exposures.set_allocation(session, revision, moved(revision.allocation, theft.port, new))
+        events.append(
+            session,
+            exposure.id,
+            "port-reassigned",
+            actor=actor,
+            now=now,
+            revision=revision.number,
+            request_id=revision.request_id,
+            data={"thief": "/".join(theft.thief), "old": theft.port, "new": new},
+        )
     return new
 
 

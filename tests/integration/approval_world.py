@@ -1,6 +1,5 @@
 """The world of the approval's tests: the worker's, more people, rules of its own, and a clock to turn."""
 
-import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -61,9 +60,9 @@ class ApprovalWorld(ReconcilerWorld):
                 )
         self.deadlines = Deadlines(DeadlinesEdge(self.transaction, now, a_judge()), 1.0)
 
-    def by(self, name: str) -> "Person":
+    def by(self, name: str) -> "Caller":
         """Return somebody's client."""
-        return Person(self._client, name)
+        return Caller(self._client, name)
 
     def rules(self, *documents: Document, keep: bool = False) -> None:
         """Let these policies hold, and no other unless told so."""
@@ -105,16 +104,6 @@ class ApprovalWorld(ReconcilerWorld):
         self.settle()
         assert case.state() == "Active"
         return case
-
-
-class Person(Caller):
-    """A client that can also change things."""
-
-    def patch(self, path: str, body: Any, **headers: str | None) -> TestResponse:
-        """Send a merge patch; None leaves a header out."""
-        wanted = {"content_type": "application/merge-patch+json", "If_Match": "*"} | headers
-        sent = {name: value for name, value in wanted.items() if value is not None}
-        return self._open("PATCH", path, sent, data=json.dumps(body).encode())
 
 
 class Case:

@@ -99,6 +99,12 @@ class Story:
         assert answer.status_code == 202, answer.text
         return dict(answer.json["status"])
 
+    def change(self, **spec: Any) -> Document:
+        """Ask for a change that people have to approve; return its status."""
+        answer = self._api.ann.patch(self.at, {"spec": spec})
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json["status"])
+
     def post(self, word: str) -> None:
         """Suspend it, or let it go on."""
         answer = self._api.ann.post(f"{self.at}/{word}", None, If_Match="*")

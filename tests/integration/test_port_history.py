@@ -164,7 +164,7 @@ def test_a_chosen_port_that_was_stolen_moves_to_another_one_for_the_same_revisio
     stolen = record.revisions[0].allocation.ports[0].number
     with world.transaction() as session:
         foreign.import_foreign(session, "dev", {stolen: DNS}, clock())
-        theft = Theft(record.revisions[0], stolen, DNS)
+        theft = Theft(stolen, DNS, record.revisions)
         new = reassign_port(session, record, theft, clock(), ACTOR)
     after = record_of(world, mine)
     given = after.revisions[0].allocation.ports
@@ -190,7 +190,7 @@ def test_a_bound_port_that_the_apiserver_refused_goes_to_the_thief_when_it_is_re
     stolen = record.revisions[0].allocation.ports[0].number
     with world.transaction() as session:
         ports.bind(session, mine, [stolen], clock())
-        assert reassign_port(session, record, Theft(record.revisions[0], stolen, DNS), clock(), ACTOR)
+        assert reassign_port(session, record, Theft(stolen, DNS, record.revisions), clock(), ACTOR)
     assert (status(world, stolen).state, endings(world, stolen)) == ("foreign", ["reassigned"])
 
 
@@ -200,7 +200,7 @@ def test_with_no_port_left_nothing_is_reassigned_and_the_thief_has_its_number(wo
     stolen = record.revisions[0].allocation.ports[0].number
     with world.transaction() as session:
         identities.put_cluster(session, identities.Cluster("dev", None, Pool(stolen, stolen)), clock())
-        assert reassign_port(session, record, Theft(record.revisions[0], stolen, DNS), clock(), ACTOR) is None
+        assert reassign_port(session, record, Theft(stolen, DNS, record.revisions), clock(), ACTOR) is None
     assert record_of(world, mine).revisions[0].allocation == record.revisions[0].allocation
     assert status(world, stolen).state == "foreign"
 
@@ -208,7 +208,7 @@ def test_with_no_port_left_nothing_is_reassigned_and_the_thief_has_its_number(wo
 def test_a_port_that_was_asked_for_is_not_reassigned_but_given_up_and_taken_back(world: World, clock) -> None:
     mine = submit(world, 30001)
     record = record_of(world, mine)
-    theft = Theft(record.revisions[0], 30001, DNS)
+    theft = Theft(30001, DNS, record.revisions)
     with world.transaction() as session:
         with pytest.raises(ValueError, match="asked for"):
             reassign_port(session, record, theft, clock(), ACTOR)

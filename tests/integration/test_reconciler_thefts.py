@@ -168,6 +168,56 @@ def test_when_the_thief_goes_the_port_is_taken_back_and_it_goes_on(
     assert world.owner(PORT) == ("bound", "team-a/hello")
 
 
+# An exposure with a change that is open: both revisions have the number.
+
+
+def numbers(world: SteppingWorld, story: Story) -> list[set[int]]:
+    """Return the numbers of each revision."""
+    return [set(revision.allocation.numbers()) for revision in world.record(story).revisions]
+
+
+def test_a_chosen_port_that_two_revisions_have_moves_to_one_number(world: SteppingWorld) -> None:
+    story = world.live(ports=CHOSEN)
+    old = story.node_port()
+    story.change(selector={"app": "other"})
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"]["ports"][0].update(nodePort=LAST))
+    world.cluster.add_service(node_port_thief(old))
+    world.cycle(2)
+    new = story.node_port()
+    assert new != old
+    assert numbers(world, story) == [{new}, {new}]
+    assert [e["revision"] for e in story.events() if e["kind"] == "port-reassigned"] == [1, 2]
+    assert world.owner(new) == ("bound", "team-a/hello")
+
+
+def test_an_asked_port_that_two_revisions_have_is_taken_back_once(world: SteppingWorld) -> None:
+    story = world.live()
+    story.change(selector={"app": "other"})
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"]["ports"][0].update(nodePort=LAST))
+    world.cluster.add_service(node_port_thief())
+    world.cycle(2)
+    assert world.owner(PORT) == ("foreign", "team-b/thief")
+    world.cluster.remove("team-b", "thief")
+    world.cycle(3)
+    assert world.owner(PORT) == ("bound", "team-a/hello")
+    assert story.condition("Applied") == ("True", "InSync")
+    assert (story.kinds().count("port-lost"), story.kinds().count("port-regained")) == (1, 1)
+
+
+def test_of_a_port_that_one_revision_asks_for_and_another_was_given_only_the_latter_moves(
+    world: SteppingWorld,
+) -> None:
+    story = world.live()
+    story.change(ports=[{**CHOSEN[0], "target_port": 9000}])
+    assert numbers(world, story) == [{PORT}, {PORT}]
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"]["ports"][0].update(nodePort=LAST))
+    world.cluster.add_service(node_port_thief())
+    world.cycle(2)
+    first, second = numbers(world, story)
+    assert first == {PORT} != second
+    assert story.status()["state"] == "NeedsRequester"
+
+
 def test_an_exposure_without_its_port_can_be_taken_back(world: SteppingWorld) -> None:
     story = world.approved()
     world.cluster.before_next("create", lambda: world.cluster.add_service(node_port_thief()))
