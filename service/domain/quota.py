@@ -1,7 +1,8 @@
 """Quotas of a team in a cluster: limits, and what counts against them. Pure.
 
 What is *used* is approved or live, what is *held* belongs to a request that nobody has decided yet; the sum
-of both is what a limit bounds.
+of both is what a limit bounds. A change has its new node ports beside the live ones until it is live: both
+count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,10 @@ class Usage:
     used: int = 0
     held: int = 0
 
+    def total(self) -> int:
+        """Return what counts against a limit."""
+        return self.used + self.held
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaStatus:
@@ -52,15 +57,14 @@ class QuotaStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """One exposure that has not ended, and what it takes; ``approved``: it counts as used, else as held."""
+    """One exposure that has not ended, and what it takes."""
 
     exposure_id: UUID
     namespace: str
     name: str
-    approved: bool
-    exposures: int = 1
-    node_ports: int = 0
-    load_balancers: int = 0
+    exposures: Usage = Usage()
+    node_ports: Usage = Usage()
+    load_balancers: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +84,22 @@ def status(team: str, cluster: str, limits: Limits, consumers: Sequence[Consumer
 
 
 def _usage(quota: str, consumers: Sequence[Consumer]) -> Usage:
-    used = sum(getattr(consumer, quota) for consumer in consumers if consumer.approved)
-    return Usage(used, sum(getattr(consumer, quota) for consumer in consumers) - used)
+    each: list[Usage] = [getattr(consumer, quota) for consumer in consumers]
+    return Usage(sum(usage.used for usage in each), sum(usage.held for usage in each))
+
+
+def growth(before: Consumer, after: Consumer, lifetime: int | None) -> Demand:
+    """Return what an exposure takes more than before."""
+
+    def more(now: Usage, then: Usage) -> int:
+        return max(0, now.total() - then.total())
+
+    return Demand(
+        exposures=0,
+        node_ports=more(after.node_ports, before.node_ports),
+        load_balancers=more(after.load_balancers, before.load_balancers),
+        lifetime=lifetime,
+    )
 
 
 def check(current: QuotaStatus, demand: Demand, consumers: Sequence[Consumer]) -> None:
@@ -103,11 +121,14 @@ def check(current: QuotaStatus, demand: Demand, consumers: Sequence[Consumer]) -
     for quota, name in NAMES.items():
         limit, asked_for = getattr(current.limits, quota), getattr(demand, quota)
         usage: Usage = getattr(current, quota)
-        if limit is None or not asked_for or usage.used + usage.held + asked_for <= limit:
+        if limit is None or not asked_for or usage.total() + asked_for <= limit:
             continue
+        beside = (
+            "" if demand.exposures else "A change has what it needs beside what is live, until it is live. "
+        )
         raise QuotaExceeded(
             f"{where} may have {limit} {name}: {usage.used} are used and {usage.held} held for requests, "
-            f"{asked_for} more cannot be had. "
+            f"{asked_for} more cannot be had. {beside}"
             "Delete an exposure that is not needed, or ask the platform for more.",
             {
                 **facts,
@@ -122,16 +143,21 @@ def check(current: QuotaStatus, demand: Demand, consumers: Sequence[Consumer]) -
 
 
 def _shares(quota: str, consumers: Sequence[Consumer]) -> list[dict[str, object]]:
-    """Return who has how much of a quota, the largest first."""
-    takers = [consumer for consumer in consumers if getattr(consumer, quota)]
-    takers.sort(key=lambda taker: (-getattr(taker, quota), taker.namespace, taker.name))
+    """Return who has how much of a quota, the largest first; what is used apart from what is held."""
+    shares = [
+        (amount, state, consumer)
+        for consumer in consumers
+        for state in ("used", "held")
+        if (amount := getattr(getattr(consumer, quota), state))
+    ]
+    shares.sort(key=lambda share: (-share[0], share[2].namespace, share[2].name, share[1]))
     return [
         {
-            "id": str(taker.exposure_id),
-            "namespace": taker.namespace,
-            "name": taker.name,
-            "state": "used" if taker.approved else "held",
-            "amount": getattr(taker, quota),
+            "id": str(consumer.exposure_id),
+            "namespace": consumer.namespace,
+            "name": consumer.name,
+            "state": state,
+            "amount": amount,
         }
-        for taker in takers[:SHOWN]
+        for amount, state, consumer in shares[:SHOWN]
     ]

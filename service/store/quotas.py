@@ -1,6 +1,7 @@
 """Quotas: limits in a row that is locked first, and what a team has, counted after the lock.
 
-It is counted from exposures and claims each time, never kept in a counter: so it cannot drift.
+It is counted from exposures and claims each time, never kept in a counter: so it cannot drift. A number that
+a foreign Service has taken counts too, while a revision asks for it: it is taken back when it is free.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from service.domain.errors import Busy
-from service.domain.quota import Consumer, Limits
+from service.domain.quota import Consumer, Limits, Usage
 from service.store import tables as t
 from service.store.prepared import Prepared
 
@@ -38,15 +39,33 @@ LOCK = Prepared(
 the limits from changing under them."""
 
 CONSUMERS = text("""
-    SELECT id, namespace, name,
-        EXISTS (SELECT FROM revision WHERE exposure_id = id AND decision IN ('approved', 'live')) AS approved,
-        (SELECT count(*) FROM port_claim WHERE exposure_id = id AND state IN ('held', 'bound')) AS node_ports,
-        EXISTS (
-            SELECT FROM revision
-            WHERE exposure_id = id AND decision IN ('pending', 'approved', 'live')
-                AND spec ->> 'type' = 'LoadBalancer'
-        ) AS balanced
-    FROM exposure WHERE team = :team AND cluster = :cluster AND ended_at IS NULL
+    WITH mine AS MATERIALIZED (
+        SELECT id, namespace, name FROM exposure
+        WHERE team = :team AND cluster = :cluster AND ended_at IS NULL
+    ), undone AS MATERIALIZED (
+        SELECT exposure_id, decision <> 'pending' AS used, spec ->> 'type' = 'LoadBalancer' AS balances,
+            allocation
+        FROM revision
+        WHERE exposure_id IN (SELECT id FROM mine) AND decision IN ('pending', 'approved', 'live')
+    ), number AS (
+        SELECT exposure_id, port, state = 'bound' AS used
+        FROM port_claim WHERE exposure_id IN (SELECT id FROM mine) AND state IN ('held', 'bound')
+        UNION ALL
+        SELECT exposure_id, CAST(port AS integer), used
+        FROM undone, jsonb_path_query(allocation, '$.**.number') AS port
+    ), numbers AS (
+        SELECT exposure_id, count(*) FILTER (WHERE used) AS used, count(*) FILTER (WHERE NOT used) AS held
+        FROM (SELECT exposure_id, port, bool_or(used) AS used FROM number GROUP BY exposure_id, port) AS each
+        GROUP BY exposure_id
+    ), revisions AS (
+        SELECT exposure_id, bool_or(used) AS used, bool_or(balances) AS balances,
+            bool_or(balances AND used) AS balances_used
+        FROM undone GROUP BY exposure_id
+    )
+    SELECT id, namespace, name, coalesce(revisions.used, false) AS approved,
+        coalesce(balances, false) AS balances, coalesce(balances_used, false) AS balances_used,
+        coalesce(numbers.used, 0) AS ports_used, coalesce(numbers.held, 0) AS ports_held
+    FROM mine LEFT JOIN revisions ON revisions.exposure_id = id LEFT JOIN numbers ON numbers.exposure_id = id
 """)
 
 
@@ -84,9 +103,9 @@ def consumers(session: Session, team: str, cluster: str) -> list[Consumer]:
             exposure_id=row.id,
             namespace=row.namespace,
             name=row.name,
-            approved=row.approved,
-            node_ports=row.node_ports,
-            load_balancers=int(row.balanced),
+            exposures=Usage(1, 0) if row.approved else Usage(0, 1),
+            node_ports=Usage(row.ports_used, row.ports_held),
+            load_balancers=Usage(int(row.balances_used), int(row.balances and not row.balances_used)),
         )
         for row in session.execute(CONSUMERS, {"team": team, "cluster": cluster})
     ]

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 from sqlalchemy.orm import Session
 
@@ -97,15 +96,8 @@ def check_place(place: identities.Place, metadata: Metadata, spec: Spec, princip
     return pool
 
 
-def lock_quota(session: Session, metadata: Metadata) -> Callable[[Spec, UUID | None], None]:
-    """Lock the team's quota until the transaction ends; return what checks a demand against it."""
-    return partial(check_quota, session, metadata, quotas.lock(session, metadata.team, metadata.cluster))
-
-
-def check_quota(
-    session: Session, metadata: Metadata, limits: quota.Limits, spec: Spec, exposure_id: UUID | None
-) -> None:
-    """Check a demand against the limits of a quota that is locked; what the exposure has counts once.
+def check_quota(session: Session, metadata: Metadata, limits: quota.Limits, spec: Spec) -> None:
+    """Check what a new exposure needs against the limits of a quota that is locked.
 
     Raises:
         QuotaExceeded: with the limit and who takes it.
@@ -113,15 +105,39 @@ def check_quota(
     if limits == quota.Limits():
         return
     consumers = quotas.consumers(session, metadata.team, metadata.cluster)
-    own = next((each for each in consumers if each.exposure_id == exposure_id), None)
-    balancers = int(spec.type is ExposureType.LOAD_BALANCER)
     demand = quota.Demand(
-        exposures=int(own is None),
-        node_ports=max(0, len(slots(spec, None)) - (own.node_ports if own else 0)),
-        load_balancers=max(0, balancers - (own.load_balancers if own else 0)),
+        node_ports=len(slots(spec, None)),
+        load_balancers=int(spec.type is ExposureType.LOAD_BALANCER),
         lifetime=spec.lifetime,
     )
     quota.check(quota.status(metadata.team, metadata.cluster, limits, consumers), demand, consumers)
+
+
+def lock_quota(session: Session, exposure: Exposure) -> Callable[[Spec], None]:
+    """Lock the quota of an exposure's team until the transaction ends.
+
+    Returns:
+        What is called with a change that has what it needs: it refuses more than before that is too much.
+
+    Raises:
+        QuotaExceeded: by what is returned; with the limit and who takes it.
+    """
+    metadata = exposure.metadata
+    limits = quotas.lock(session, metadata.team, metadata.cluster)
+    is_limited = limits != quota.Limits()
+    before = quotas.consumers(session, metadata.team, metadata.cluster) if is_limited else []
+
+    def own(consumers: Sequence[quota.Consumer]) -> quota.Consumer:
+        return next(each for each in consumers if each.exposure_id == exposure.id)
+
+    def check(spec: Spec) -> None:
+        if not is_limited:
+            return
+        after = quotas.consumers(session, metadata.team, metadata.cluster)
+        demand = quota.growth(own(before), own(after), spec.lifetime)
+        quota.check(quota.status(metadata.team, metadata.cluster, limits, before), demand, before)
+
+    return check
 
 
 def draft(session: Session, spec: Spec, standing: Standing, act: Act, judge: Judge) -> Draft:

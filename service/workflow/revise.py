@@ -59,7 +59,7 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
     assert seen is not None
     check_owner(seen, act.principal)
     metadata = seen.exposure.metadata
-    check_quota = lock_quota(session, metadata)  # before the exposure's row: locks go in one order
+    check_quota = lock_quota(session, seen.exposure)  # before the exposure's row: locks go in one order
     record = exposures.lock(session, exposure_id)
     assert record is not None
     check_going_on(record.exposure)
@@ -72,7 +72,6 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
         return Submitted(record, (), is_new=False)
     place = identities.place(session, metadata.team, metadata.cluster, metadata.namespace)
     pool = check_place(place, metadata, spec, act.principal)
-    check_quota(spec, exposure_id)
     breaks = check_fixed(record, spec)
     made = draft(session, spec, standing(record, place, edit.kind, act.now), act, judge)
     pending = record.newest(Decision.PENDING)
@@ -80,6 +79,7 @@ def revise_exposure(session: Session, exposure_id: UUID, edit: Edit, act: Act, j
         record = supersede(session, record, pending, act, made.revision.number)
     record, warnings = write(session, record, made, pool, act, before)
     drop_unneeded(session, record, act.now)
+    check_quota(spec)
     exposures.changed(session, exposure_id, generation=made.revision.number, next_deadline_at=act.now)
     after = exposures.get(session, exposure_id)
     assert after is not None

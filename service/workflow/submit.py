@@ -91,7 +91,7 @@ def begin_exposure(
         created_at=act.now,
     )
     made = draft(session, spec, Standing(exposure, place), act, judge)
-    check_quota(session, metadata, limits(), spec, None)
+    check_quota(session, metadata, limits(), spec)
     record = ExposureRecord(exposure=exposure, revisions=(), sync=Sync(), claims=(), view=place.view)
     first = min(deadlines(replace(record, revisions=(made.revision,)))).at
     exposure = replace(exposure, next_deadline_at=first, judged_at=made.epoch, violations=())

@@ -9,6 +9,7 @@ from service.domain.errors import Busy
 from service.domain.principal import Principal, PrincipalKind
 from service.domain.quota import Limits, Usage
 from service.store import ports, quotas
+from service.store.foreign import import_foreign
 from service.workflow.quota import set_quota, team_quota
 from tests.integration.api_world import World, a_request, assert_problem, named
 from tests.integration.reconciler_world import Story
@@ -69,6 +70,49 @@ def test_a_refusal_holds_nothing(world: World) -> None:
     limit(world, node_ports=0)
     assert_problem(world.ann.post("/v1/exposures", a_request()), 403, "quota-exceeded")
     assert world.rows() == (0, 0, 0)
+
+
+def test_a_change_of_an_asked_port_needs_another_one_until_it_is_live(world: World) -> None:
+    limit(world, node_ports=1)
+    story = Story(world, a_request())
+    story.approve()
+    change = {"spec": {"ports": [{"port": 80, "node_port": 30008}]}}
+    problem = assert_problem(world.ann.patch(story.at, change), 403, "quota-exceeded")
+    assert (problem["limit"], problem["used"], problem["held"], problem["asked"]) == (1, 1, 0, 1)
+    assert "beside what is live" in problem["detail"]
+    assert usage(world)[1] == Usage(1, 0)
+
+
+def test_what_a_change_holds_is_held_and_what_is_approved_is_used(world: World) -> None:
+    limit(world, node_ports=2)
+    story = Story(world, a_request())
+    story.approve()
+    story.change(type="LoadBalancer", external_traffic_policy="Local", ports=[{"port": 80}])
+    assert usage(world) == (Usage(1, 0), Usage(1, 1), Usage(0, 1))
+
+
+def test_a_change_that_takes_the_place_of_one_that_waits_needs_nothing_more(world: World) -> None:
+    limit(world, node_ports=2)
+    story = Story(world, a_request())
+    story.approve()
+    for number in (30008, 30009):
+        story.change(ports=[{"port": 80, "node_port": number}])
+    assert usage(world)[1] == Usage(1, 1)
+
+
+def test_a_change_that_keeps_its_ports_is_let_through_at_the_limit(world: World) -> None:
+    limit(world, exposures=1, node_ports=1)
+    story = Story(world, a_request())
+    story.change(selector={"app": "other"})
+    assert usage(world)[:2] == (Usage(0, 1), Usage(0, 1))
+
+
+def test_a_port_that_a_foreign_service_took_counts_while_it_is_asked_for(world: World, clock) -> None:
+    limit(world, node_ports=1)
+    Story(world, a_request())
+    with world.transaction() as session:
+        import_foreign(session, "dev", {30007: ("team-b", "thief")}, clock())
+    assert_problem(world.ann.post("/v1/exposures", named("two")), 403, "quota-exceeded")
 
 
 def test_another_teams_quota_is_its_own(world: World) -> None:

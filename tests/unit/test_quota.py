@@ -6,20 +6,24 @@ from uuid import UUID
 import pytest
 
 from service.domain.errors import QuotaExceeded
-from service.domain.quota import SHOWN, Consumer, Demand, Limits, Usage, check, status
+from service.domain.quota import SHOWN, Consumer, Demand, Limits, Usage, check, growth, status
 
 
 def make_consumer(number: int = 1, **fields: Any) -> Consumer:
     defaults: dict[str, Any] = {
         "namespace": "team-a",
         "name": f"e{number}",
-        "approved": True,
-        "node_ports": 1,
+        "exposures": Usage(1),
+        "node_ports": Usage(1),
     }
     return Consumer(exposure_id=UUID(int=number), **(defaults | fields))
 
 
-MINE = [make_consumer(1, node_ports=2), make_consumer(2, approved=False), make_consumer(3, node_ports=0)]
+MINE = [
+    make_consumer(1, node_ports=Usage(2)),
+    make_consumer(2, exposures=Usage(0, 1), node_ports=Usage(0, 1)),
+    make_consumer(3, node_ports=Usage()),
+]
 
 
 def refused(limits: Limits, demand: Demand, consumers: list[Consumer] = MINE) -> QuotaExceeded:
@@ -83,8 +87,22 @@ def test_too_long_a_lifetime_is_refused(lifetime: int | None, words: str) -> Non
     assert (error.facts["limit"], error.facts["asked"]) == (60, lifetime)
 
 
+def test_what_an_exposure_has_and_what_its_change_holds_are_listed_apart() -> None:
+    both = [make_consumer(1, node_ports=Usage(1, 2))]
+    listed = refused(Limits(node_ports=3), Demand(exposures=0, node_ports=1), both).facts["exposures"]
+    assert isinstance(listed, list)
+    assert [(share["state"], share["amount"]) for share in listed] == [("held", 2), ("used", 1)]
+
+
+def test_a_change_demands_what_is_more_than_before() -> None:
+    before = make_consumer(node_ports=Usage(2), load_balancers=Usage())
+    after = make_consumer(node_ports=Usage(2, 1), load_balancers=Usage(0, 1))
+    assert growth(before, after, 60) == Demand(exposures=0, node_ports=1, load_balancers=1, lifetime=60)
+    assert growth(after, before, None) == Demand(exposures=0)
+
+
 def test_of_many_exposures_the_largest_are_listed() -> None:
-    many = [make_consumer(number, node_ports=number) for number in range(1, SHOWN + 5)]
+    many = [make_consumer(number, node_ports=Usage(number)) for number in range(1, SHOWN + 5)]
     listed = refused(Limits(node_ports=1), Demand(node_ports=1), many).facts["exposures"]
     assert isinstance(listed, list)
     assert [share["amount"] for share in listed] == list(range(SHOWN + 4, 4, -1))
