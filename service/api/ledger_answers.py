@@ -19,7 +19,13 @@ class ClaimSchema(Shown):
     state = Choice(*STATES)
     owner = Nested(OwnerSchema(), allow_none=True)
     reason = Text(allow_none=True)
-    until = Instant(allow_none=True)
+    until = Instant(
+        allow_none=True,
+        metadata={
+            "description": "Held, bound: when the clock takes it from its exposure if nobody does anything; "
+            "null: never, as far as known. Cooling: until another team may have it."
+        },
+    )
 
 
 class TenureSchema(Shown):

@@ -114,6 +114,21 @@ def deadlines(record: ExposureRecord) -> list[Deadline]:
     return sorted(found)
 
 
+def kept_until(record: ExposureRecord) -> datetime | None:
+    """Return when the clock takes an exposure's node ports if nobody acts; None: never, as far as known.
+
+    What is live ends a time of grace after its lifetime, what never was with its approval or its waiting.
+    """
+    at = {deadline.due: deadline.at for deadline in deadlines(record)}
+    if record.newest(Decision.LIVE) is not None:
+        over = at.get(Due.SUSPEND)
+        ends = [at.get(Due.REMOVE), at.get(Due.END_BREAK_GLASS), over + GRACE if over is not None else None]
+        return min((end for end in ends if end is not None), default=None)
+    if record.newest(Decision.APPROVED) is not None:
+        return at.get(Due.END_BREAK_GLASS, at.get(Due.EXPIRE_APPROVED))
+    return at.get(Due.EXPIRE_PENDING)
+
+
 def _of_pending(record: ExposureRecord) -> Iterator[Deadline]:
     pending = record.newest(Decision.PENDING)
     if pending is None or pending.pending_until is None:

@@ -11,7 +11,7 @@ One that its own team takes back sooner keeps that time in ``cools_until`` until
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,8 @@ from service.domain.claim import ClaimState, PortClaim
 from service.domain.errors import Busy, NodePortTaken, PoolExhausted, PortOwner
 from service.domain.exposure import Metadata
 from service.domain.history import Ending
+from service.domain.lifetime import kept_until
+from service.store import exposures
 from service.store import tables as t
 from service.store.port_history import FREE, ending, given_back
 from service.store.port_statements import BIND, CHOOSE, QUEUE, TAKE, WAIT
@@ -122,6 +124,7 @@ def _take(session: Session, taker: Taker, want: Want) -> Held:
     if refused:
         claim = get(session, taker.metadata.cluster, refused[0])
         if claim is not None and not claim.is_over(taker.now):
+            [claim] = with_ends(session, [claim])
             owner = PortOwner(claim.team, claim.namespace, claim.name)
             pointer = want.asked[claim.port]
             raise NodePortTaken(claim.port, owner, claim.state.value, claim.until, pointer)
@@ -215,6 +218,20 @@ def get(session: Session, cluster: str, port: int) -> PortClaim | None:
     query = select(claim).where(claim.c.cluster == cluster, claim.c.port == port, claim.c.state != FREE)
     row = session.execute(query).first()
     return claim_of(row) if row else None
+
+
+def with_ends(session: Session, claims: Sequence[PortClaim]) -> list[PortClaim]:
+    """Return claims, those of exposures with the time until which the clock lets them have their numbers."""
+    states = (ClaimState.HELD, ClaimState.BOUND)
+    ids = {claim.exposure_id for claim in claims if claim.exposure_id and claim.state in states}
+    records = exposures.of_ids(session, sorted(ids)) if ids else {}
+    ends = {exposure_id: kept_until(record) for exposure_id, record in records.items()}
+    return [
+        replace(claim, until=ends[claim.exposure_id])
+        if claim.state in states and claim.exposure_id in ends
+        else claim
+        for claim in claims
+    ]
 
 
 def page(session: Session, cluster: str, after: int, limit: int, now: datetime) -> list[PortClaim]:

@@ -201,6 +201,7 @@ def node_ports(session: Session, cluster: str, page: PageRequest, now: datetime)
     """
     _cluster(session, cluster)
     rows = ports.page(session, cluster, _number(page.after, MOST_PORT), page.size + 1, now)
+    rows = ports.with_ends(session, rows)
     return page_of(rows, page.size, (str(rows[: page.size][-1].port),) if rows else ())
 
 
@@ -248,6 +249,7 @@ def node_port(session: Session, cluster: str, port: int, principal: Principal, n
     rules = tuple(rule for rule in reservations.holding(session, cluster, now) if port in rule)
     if claim is None or claim.is_over(now):
         return PortStatus(port, "free", reserved_for=rules, history=history)
+    [claim] = ports.with_ends(session, [claim])
     owner = PortOwner(claim.team, claim.namespace, claim.name)
     return PortStatus(port, claim.state.value, owner, claim.reason, claim.until, claim.since, rules, history)
 

@@ -107,7 +107,8 @@ def test_a_taken_node_port_names_its_owner(world: World) -> None:
     problem = assert_problem(world.ben.post("/v1/exposures", body), 409, "node-port-taken")
     assert problem["port"] == 30007
     assert problem["owner"] == {"team": "team-a", "namespace": "team-a", "name": "hello"}
-    assert problem["until"] is None
+    assert problem["until"] == "2030-01-15T12:00:00Z"
+    assert "(held until 2030-01-15T12:00:00Z)" in problem["detail"]
     assert problem["errors"][0]["pointer"] == "#/spec/ports/0/node_port"
 
 

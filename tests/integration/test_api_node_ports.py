@@ -48,10 +48,20 @@ def test_a_port_tells_since_when_and_by_whom_it_is_held(world: World) -> None:
         "owner": OWNER,
         "reason": "product demo on Thursday",
         "since": "2030-01-01T12:00:00Z",
-        "until": None,
+        "until": "2030-01-15T12:00:00Z",  # undecided until then, it expires
         "reserved_for": None,
         "history": [],
     }
+
+
+def test_the_list_tells_until_when_each_is_kept(world: World) -> None:
+    world.ann.submit()
+    import_foreign(world, 30008)
+    items = world.ben.get("/v1/clusters/dev/node-ports").json["items"]
+    assert [(item["port"], item["until"]) for item in items] == [
+        (30007, "2030-01-15T12:00:00Z"),
+        (30008, None),
+    ]
 
 
 def test_a_hold_that_ended_is_history_and_names_its_exposure_to_its_team_alone(world: World, clock) -> None:
