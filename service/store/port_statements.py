@@ -71,16 +71,18 @@ CHOOSE = text(
 The ranges are looked at in their order and no further than needed: LIMIT stops the nested loop.
 """
 
-WAIT = text(
-    """
+_FREE = """
     SELECT port
     FROM port_claim
         JOIN unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[])) AS wanted (first, last)
             ON port BETWEEN wanted.first AND wanted.last
     WHERE cluster = :cluster AND <open>
-    ORDER BY port FOR SHARE OF port_claim
-    """.replace("<open>", OPEN)
-)
+""".replace("<open>", OPEN)
+
+LOOK = text(_FREE)
+"""Return the numbers that are free, or that others are about to take: there cannot be more."""
+
+WAIT = text(f"{_FREE} ORDER BY port FOR SHARE OF port_claim")
 """Wait until every number that looks free is decided; return those that still are."""
 
 QUEUE = text("SELECT pg_advisory_xact_lock(hashtextextended('node ports of ' || :cluster, 0))")

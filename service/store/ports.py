@@ -27,12 +27,12 @@ from service.domain.lifetime import kept_until
 from service.store import exposures
 from service.store import tables as t
 from service.store.port_history import FREE, ending, given_back
-from service.store.port_statements import BIND, CHOOSE, QUEUE, TAKE, WAIT
+from service.store.port_statements import BIND, CHOOSE, LOOK, QUEUE, TAKE, WAIT
 from service.store.prepared import Prepared
 from service.store.rows import claim_of
 from service.store.usage import pool_usage
 
-TAKING, CHOOSING, BINDING = Prepared(TAKE), Prepared(CHOOSE), Prepared(BIND)
+TAKING, CHOOSING, BINDING, LOOKING = Prepared(TAKE), Prepared(CHOOSE), Prepared(BIND), Prepared(LOOK)
 ATTEMPTS = 40
 """How often a take is repeated when somebody else freed or took the numbers in between."""
 
@@ -107,7 +107,9 @@ def hold(session: Session, taker: Taker, want: Want) -> Held:
         stated = held.stated | want.asked.keys()
         missing = wanted - len(stated)
         if missing:
-            free = _wait_until_decided(session, taker, want.ranges)
+            free = _free(session, taker, want.ranges)
+            if len(free - stated) >= missing:  # others are about to take them, or have given them back
+                free = _wait_until_decided(session, taker, want.ranges)
             if len(free - stated) < missing:  # what was just given back is free, and spoken for
                 raise PoolExhausted(cluster, missing, pool_usage(session, cluster, len(free), taker.now))
     raise Busy("Others take these node ports just now. Try again in a second.")
@@ -144,6 +146,12 @@ def _choose(session: Session, taker: Taker, ranges: Sequence[range], count: int)
         return ()
     rows = CHOOSING.rows(session, taker.facts() | _ends(ranges) | {"count": count})
     return tuple(row.port for row in sorted(rows, key=lambda row: (row.place, row.port)))
+
+
+def _free(session: Session, taker: Taker, ranges: Sequence[range]) -> frozenset[int]:
+    """Return the numbers that nobody has, as far as anything has committed."""
+    facts = {"cluster": taker.metadata.cluster, "now": taker.now}
+    return frozenset(row.port for row in LOOKING.rows(session, facts | _ends(ranges)))
 
 
 def _wait_until_decided(session: Session, taker: Taker, ranges: Sequence[range]) -> frozenset[int]:

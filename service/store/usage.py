@@ -6,11 +6,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from service.domain.ports import PoolUsage
+from service.store.prepared import Prepared
 
 TEAMS = 5
 """So many teams are named in a refusal, those with most numbers."""
 
-USAGE = text("""
+USAGE = Prepared(
+    text("""
     SELECT CASE WHEN state = 'cooling' AND until <= :now THEN 'free' ELSE state END AS state,
         CASE WHEN state IN ('held', 'bound') THEN team END AS team,
         count(*) AS numbers, min(until) FILTER (WHERE state = 'cooling' AND until > :now) AS next_free_at
@@ -18,6 +20,7 @@ USAGE = text("""
     WHERE cluster = :cluster AND port BETWEEN first_port AND last_port
     GROUP BY 1, 2
 """)
+)
 
 
 def pool_usage(session: Session, cluster: str, free_for_asker: int, now: datetime) -> PoolUsage:
@@ -29,7 +32,7 @@ def pool_usage(session: Session, cluster: str, free_for_asker: int, now: datetim
     states: dict[str, int] = {}
     teams: dict[str, int] = {}
     times: list[datetime] = []
-    for row in session.execute(USAGE, {"cluster": cluster, "now": now}):
+    for row in USAGE.rows(session, {"cluster": cluster, "now": now}):
         states[row.state] = states.get(row.state, 0) + row.numbers
         if row.team is not None:
             teams[row.team] = teams.get(row.team, 0) + row.numbers
