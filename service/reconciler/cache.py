@@ -17,10 +17,22 @@ from service.cluster.gateway import Change, ChangeKind, Kind, Listing
 from service.domain.errors import ClusterAway
 from service.domain.plan import Observed, Ref
 from service.domain.spec import Document
-from service.reconciler.observe import Endpoints, addresses_of, endpoints_of, owner_of, trimmed
+from service.reconciler.observe import (
+    Endpoints,
+    addresses_of,
+    endpoints_of,
+    owner_of,
+    trimmed,
+    trimmed_node,
+    trimmed_slice,
+)
 
-KEPT: Mapping[Kind, Callable[[Document], Document]] = {Kind.SERVICES: trimmed}
-"""What is kept of each item of a list while it is read; of the other kinds it is the whole of a short one."""
+KEPT: Mapping[Kind, Callable[[Document], Document]] = {
+    Kind.SERVICES: trimmed,
+    Kind.ENDPOINT_SLICES: trimmed_slice,
+    Kind.NODES: trimmed_node,
+}
+"""What is kept of each item of a list while its other pages are read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ from service.reconciler.clashes import (
     failure_of,
 )
 from service.reconciler.edge import Edge
+from service.reconciler.observe import trimmed
 from service.reconciler.permit import Permit
 from service.reconciler.recording import Failure
 from service.reconciler.removal import removed
@@ -185,7 +186,7 @@ class Executor(Steps):
                 return  # the next look confirms it
             failure = Failure(FOREIGN_OWNER, explain_foreign(found))
         elif isinstance(error, PortAllocated):
-            failure = explain_taken_port(self._gateway.list(Kind.SERVICES).items, want)
+            failure = explain_taken_port(self._gateway.list(Kind.SERVICES, trimmed).items, want)
         else:
             failure = failure_of(error)
         self._fail(want, failure, spent=token)
@@ -208,7 +209,7 @@ class Executor(Steps):
             self._fail(want, explain_refused_change(error, want))
             return
         except PortAllocated:
-            services = self._gateway.list(Kind.SERVICES).items
+            services = self._gateway.list(Kind.SERVICES, trimmed).items
             others = (service for service in services if Observed(service).ref != action.ref)
             self._fail(want, explain_taken_port(others, want))
             return

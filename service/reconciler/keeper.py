@@ -88,7 +88,7 @@ class Keeper:
         """Look at the cluster again and again. Whatever goes wrong, the next look begins anew."""
         name = self._cluster.name
         log.info("cluster taken", extra={"cluster": name})
-        has_word = True
+        has_word, asked_at = True, self._edge.monotonic()
         while not self._stopping.is_set():
             pause = self._poll_seconds
             try:
@@ -107,7 +107,10 @@ class Keeper:
             is_told = self._has_word
             if is_told:  # one that comes after this was read stays for the look after the next
                 self._has_word = False
-            has_word = is_told or not is_woken
+            # A cluster that has news all the time must not keep what is due by the clock waiting.
+            has_word = is_told or not is_woken or self._edge.monotonic() - asked_at >= self._poll_seconds
+            if has_word:
+                asked_at = self._edge.monotonic()
         self._close()
         log.info("cluster left", extra={"cluster": name})
 

@@ -74,9 +74,16 @@ class LedgerGuard:
             return self._why is None
 
     def _come_to(self, newest: Newest) -> None:
-        """Write the mark, unless it is frozen or has come further: it never goes back."""
-        if self._why is None and (self._mark is None or newest.event_id > self._mark.event_id):
-            self._write(newest)
+        """Write the mark, unless it is frozen: it never goes back.
+
+        Also when nothing is new, as for a heal: the kube-apiserver stores nothing then, and says all the same
+        whether another ledger has written since.
+        """
+        if self._why is not None:
+            return
+        mark = self._mark
+        is_new = mark is None or newest.event_id > mark.event_id
+        self._write(newest if mark is None or is_new else Newest(mark.event_id, mark.event_hash))
 
     def _read(self) -> None:
         """Read the mark and judge it."""

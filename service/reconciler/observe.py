@@ -43,6 +43,38 @@ def trimmed(service: Mapping[str, Any]) -> Document:
     }
 
 
+def trimmed_slice(piece: Mapping[str, Any]) -> Document:
+    """Return an EndpointSlice with the fields that are used."""
+    metadata = piece["metadata"]
+    name = (metadata.get("labels") or {}).get(SERVICE_NAME)
+    return {
+        "metadata": {
+            "namespace": metadata["namespace"],
+            "name": metadata["name"],
+            "labels": {SERVICE_NAME: name} if name else {},
+        },
+        "ports": piece.get("ports"),
+        "endpoints": [
+            {
+                "addresses": endpoint["addresses"][:1],
+                "conditions": endpoint.get("conditions"),
+                "targetRef": {"uid": (endpoint.get("targetRef") or {}).get("uid")},
+            }
+            for endpoint in piece.get("endpoints") or ()
+        ],
+    }
+
+
+def trimmed_node(node: Mapping[str, Any]) -> Document:
+    """Return a Node with the fields that are used: the images on it alone are often most of it."""
+    spec, status = node.get("spec") or {}, node.get("status") or {}
+    return {
+        "metadata": {"name": node["metadata"]["name"]},
+        "spec": {"unschedulable": spec.get("unschedulable")},
+        "status": {"conditions": status.get("conditions"), "addresses": status.get("addresses")},
+    }
+
+
 def owner_of(piece: Mapping[str, Any]) -> Ref | None:
     """Return the key of the Service that an EndpointSlice belongs to."""
     metadata = piece["metadata"]

@@ -57,8 +57,9 @@ class Orphans:
             due = [orphan for orphan in seen if sightings[orphan.uid].is_due(now)]
             released = orphans.released_at(session, name)
             due_sightings = [sightings[orphan.uid] for orphan in due]
-            is_held = are_too_many(due_sightings, len(marked), self._cluster.removal_share, released)
             strangers = len(stray) - len(seen)
+            ours = len(marked) - strangers
+            is_held = are_too_many(due_sightings, ours, self._cluster.removal_share, released)
             withheld = len(due) if is_held else 0
             before = orphans.record_counts(session, name, len(seen), strangers, withheld)
             for orphan in seen:
@@ -66,7 +67,7 @@ class Orphans:
                     data = {"cluster": name, "service": str(orphan.ref), "exposure": str(orphan.exposure_id)}
                     audit.append(session, "orphan-seen", ACTOR, now, None, data)
             if withheld and not before:
-                held = {"cluster": name, "removals": withheld, "of": len(marked)}
+                held = {"cluster": name, "removals": withheld, "of": ours}
                 audit.append(session, "removals-withheld", ACTOR, now, None, held)
         if withheld:
             log.warning("removals are withheld", extra={"cluster": name, "removals": withheld})

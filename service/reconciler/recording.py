@@ -30,6 +30,9 @@ ACTOR: Document = {"kind": PrincipalKind.WORKER.value, "person": "worker", "acte
 IN_FLIGHT = timedelta(seconds=15)
 """How long a create of unknown outcome may still arrive: the call's 4 s, the apiserver's 3 s, twice over."""
 
+REMEMBERED = 100
+"""So many creates that nobody waits for any more are known by their tokens, the last ones."""
+
 HEALED = {"missing": "recreated", "drift": "drift-healed"}
 """Event of a heal: an application that made nothing live, by the reason of its action."""
 
@@ -268,14 +271,19 @@ def _serves(record: ExposureRecord, failure: Failure) -> bool:
 
 
 def _identity(record: ExposureRecord, stored: Observed, now: datetime) -> Document:
-    """Return what the Service is known by: its own token is spent, one that may yet arrive stays open."""
-    mark, sent_at = Mark.of(stored.service), record.sync.create_sent_at
-    may_arrive = sent_at is not None and now < sent_at + IN_FLIGHT
-    tokens = _without(record, mark.create_token if mark else None) if may_arrive else []
+    """Return what the Service is known by: its own token is spent, one that may yet arrive stays open.
+
+    One that nobody waits for any more is remembered: should it arrive after all, it is known as ours.
+    """
+    mark, known = Mark.of(stored.service), record.sync
+    may_arrive = known.create_sent_at is not None and now < known.create_sent_at + IN_FLIGHT
+    left = _without(record, mark.create_token if mark else None)
+    tokens = left if may_arrive else []
     return {
         "uid": stored.uid,
         "create_tokens": tokens,
-        "create_sent_at": sent_at if tokens else None,
+        "create_sent_at": known.create_sent_at if tokens else None,
+        "late_tokens": [*known.late_tokens, *(() if may_arrive else left)][-REMEMBERED:],
         "adopts_uid": None,
     }
 

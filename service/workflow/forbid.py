@@ -1,14 +1,13 @@
 """A named target port that leads to a forbidden number: the exposure is suspended until the cause has ended.
 
-Policies see the name when it is asked for; only the pods say which number that is. So their numbers are put
-in the name's place, and what a deny rule says then, and did not say of the name, is the cause. It ends when
-no rule says so any more, or when what is approved has another target port. That the pods have changed is seen
-by nobody while there is no Service: then the platform resumes it, and the worker looks again.
+Policies see the name when it is asked for; only the pods say which number that is. So each of their numbers
+is put in the name's place, and what a deny rule says then, and did not say of the name, is the cause. It ends
+when no rule says so any more, or when what is approved has another target port. That the pods have changed is
+seen by nobody while there is no Service: then the platform resumes it, and the worker looks again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 
 from sqlalchemy.orm import Session
 
@@ -21,9 +20,6 @@ from service.workflow.judge import Judge
 
 Numbers = Mapping[str, Sequence[int]]
 """Name of a target port → the numbers that pods give it."""
-
-MOST = 16
-"""So many combinations of numbers are judged; pods of one name that differ more are nobody's plan."""
 
 
 def forbid(session: Session, record: ExposureRecord, numbers: Numbers, act: Act, judge: Judge) -> bool:
@@ -76,22 +72,9 @@ def _causes(
 
 
 def _resolved(revision: Revision, numbers: Numbers) -> Iterator[Revision]:
-    """Yield a revision with numbers in place of its target ports' names, for each combination of them."""
+    """Yield a revision with a number in place of one target port's name, for each number of each port."""
     ports = revision.spec.ports
-    choices: list[Sequence[int]] = [
-        numbers.get(p.target_port, ()) if isinstance(p.target_port, str) else () for p in ports
-    ]
-    if not any(choices):
-        return
-    for number, chosen in enumerate(product(*map(_or_none, choices))):
-        if number == MOST:
-            return
-        spec_ports = tuple(
-            replace(port, target_port=target) if target is not None else port
-            for port, target in zip(ports, chosen, strict=True)
-        )
-        yield replace(revision, spec=replace(revision.spec, ports=spec_ports))
-
-
-def _or_none(numbers: Sequence[int]) -> Sequence[int | None]:
-    return numbers or (None,)
+    for index, port in enumerate(ports):
+        for number in numbers.get(port.target_port, ()) if isinstance(port.target_port, str) else ():
+            resolved = (*ports[:index], replace(port, target_port=number), *ports[index + 1 :])
+            yield replace(revision, spec=replace(revision.spec, ports=resolved))

@@ -1,11 +1,16 @@
 """A named target port that leads to a forbidden number: suspended at once, until the cause has ended."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import yaml
 
+from service.domain.principal import Principal, PrincipalKind
 from service.domain.spec import Document
+from service.store import exposures
+from service.workflow.act import Act
+from service.workflow.forbid import forbid
 from tests.conftest import Clock
 from tests.integration.approval_world import ApprovalWorld, Case
 from tests.postgres import Database
@@ -97,3 +102,25 @@ def test_a_worker_that_was_away_meanwhile_finds_it(world: ApprovalWorld) -> None
     world.edge = world.edge_with()  # a new worker: nothing in its memory
     world.settle()
     assert suspended(case)[0] == "Suspended"
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"a": [22, 8000], "b": [8001, 8002], "c": [8003, 8004], "d": [8005, 8006], "e": [8007, 8008]},
+        {"a": [8000, 8022], "b": [8001, 8002], "c": [8003, 8004], "d": [8005, 8006], "e": [22, 8008]},
+        {"a": [*range(8000, 8040), 10250]},
+    ],
+    ids=["the-first", "the-last-of-many-ports", "the-last-of-many-pods"],
+)
+def test_one_forbidden_number_of_many_is_found(world: ApprovalWorld, numbers: dict[str, list[int]]) -> None:
+    ports = [
+        {"name": name, "port": 80 + index, "target_port": name, "protocol": "TCP"}
+        for index, name in enumerate(numbers)
+    ]
+    case = world.alive(ports=ports)
+    act = Act(Principal(PrincipalKind.WORKER, "worker"), world.now(), "request-1")
+    with world.transaction() as session:
+        record = exposures.lock(session, UUID(case.id))
+        assert record is not None
+        assert forbid(session, record, numbers, act, world.edge.judge)

@@ -52,7 +52,7 @@ def test_before_anything_is_done_the_mark_names_the_event_that_it_comes_from(wor
     assert [(found["event"], found["hash"]) for found in seen] == [(event_id, event_hash)]
 
 
-def test_what_is_healed_without_a_new_event_costs_no_second_mark(world: SteppingWorld) -> None:
+def test_where_nothing_is_to_be_done_the_mark_is_not_written(world: SteppingWorld) -> None:
     world.live()
     world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"a": "b"}))
     world.cycle()
@@ -94,6 +94,21 @@ def test_a_ledger_that_is_behind_by_the_very_write_that_it_begins_does_not_begin
     story.delete()
     world.cycle()
     assert world.written() == []
+
+
+def test_a_heal_meets_what_another_ledger_wrote_a_moment_ago(world: SteppingWorld) -> None:
+    story = world.live()
+    other = world.request("other", ports=[{"port": 80}]).approve()
+    world.cycle()
+    other.delete()
+    world.cycle()
+    world.cluster.calls.clear()  # the other one took the mark further than anything of this one
+    overwrite(world, hash="sha256:00")
+    world.clock.advance(seconds=-10)  # nobody has looked since
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"a": "b"}))
+    world.cycle(2)
+    assert world.written() == []
+    assert is_frozen(story)
 
 
 def test_an_operator_lets_it_go_on(world: SteppingWorld) -> None:

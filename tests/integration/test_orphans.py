@@ -139,6 +139,21 @@ def test_many_at_once_wait_until_a_person_releases_them(world: SteppingWorld) ->
     assert all(world.is_gone(story) for story in stories)
 
 
+def test_what_another_installation_has_does_not_make_ours_seem_few(
+    world: SteppingWorld,
+) -> None:
+    for number in range(25):
+        neighbour = world.request(f"neighbour-{number}", **FREE).approve()
+        world.cycle()
+        copy_of(world, neighbour, f"stranger-{number}", **{"wharfinger.dev/exposure-id": FOREIGN_MARK})
+        neighbour.delete()
+        world.cycle(2)
+    orphaned(world, *(f"n{number}" for number in range(5)))
+    world.cycle()
+    world.later(minutes=2)
+    assert counts(world) == (5, 25, 5)
+
+
 def test_one_whose_mark_was_taken_off_before_the_removal_is_left_alone(world: SteppingWorld) -> None:
     [story] = orphaned(world)
     world.cycle(2)

@@ -101,6 +101,27 @@ def test_an_earlier_lost_create_may_arrive_after_a_later_one_was_applied_and_rem
     assert (story.status()["state"], world.claimed(), world.is_gone(story)) == ("Ended", "cooling", True)
 
 
+def test_a_create_that_nobody_waits_for_any_more_is_known_when_it_arrives(
+    world: SteppingWorld,
+) -> None:
+    story = world.approved()
+    world.cluster.refuse_next("create", ClusterAway("no answer"))
+    world.cycle()
+    [lost] = world.record(story).sync.create_tokens
+    world.later(seconds=2)
+    world.later(seconds=IN_FLIGHT.total_seconds())
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"a": "b"}))
+    world.cycle(2)
+    assert world.record(story).sync.create_tokens == ()
+    story.delete()
+    world.cycle(2)
+    assert (story.status()["state"], world.is_gone(story)) == ("Ended", True)
+    world.late_create(story, lost)
+    for _ in range(3):
+        world.later(minutes=2)
+    assert world.is_gone(story)
+
+
 def test_a_process_that_stood_still_before_the_call_does_not_send_it(world: SteppingWorld) -> None:
     story = world.approved()
     frozen = count(0.0, 6.0)  # between any two looks at the clock

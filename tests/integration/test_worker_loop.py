@@ -2,12 +2,13 @@
 
 import threading
 from datetime import datetime
+from itertools import count
 
 import pytest
 from sqlalchemy import text
 
 from service.cluster.gateway import Gateway, Kind
-from service.domain.errors import ClusterAway
+from service.domain.errors import ClusterAway, NamespaceMissing
 from service.store.database import wake
 from tests.integration.reconciler_world import Cluster, node_port_thief
 from tests.integration.worker_harbour import (
@@ -44,6 +45,32 @@ def test_without_any_word_the_poll_makes_sure(harbour: Harbour) -> None:
     eventually(is_live(story))
     harbour.world.cluster.remove("team-a", "hello")
     eventually(lambda: not harbour.world.is_gone(story))
+
+
+def test_a_cluster_that_has_news_all_the_time_keeps_nothing_waiting(harbour: Harbour) -> None:
+    cluster = harbour.world.cluster
+    cluster.add_namespace("team-b")
+    cluster.add_service(node_port_thief(30020))
+    harbour.start(poll_seconds=0.3)
+    settled(harbour)
+    is_over = threading.Event()
+
+    def change_all_the_time() -> None:
+        for number in count():
+            labels = {"number": str(number)}
+            cluster.hand_edit("team-b", "thief", lambda s, new=labels: s["metadata"].update(labels=new))
+            if is_over.wait(0.05):
+                return
+
+    busy = threading.Thread(target=change_all_the_time)
+    busy.start()
+    try:
+        cluster.refuse_next("create", NamespaceMissing("not now"))
+        story = harbour.approved()
+        eventually(is_live(story), 5 * SOON_SECONDS)  # no word tells that the rest after a failure is over
+    finally:
+        is_over.set()
+        busy.join()
 
 
 def test_word_of_the_cluster_itself_is_heard_long_before_the_poll(harbour: Harbour) -> None:

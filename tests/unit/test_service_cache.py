@@ -9,7 +9,14 @@ from service.domain.errors import ClusterAway
 from service.domain.plan import Ref
 from service.domain.spec import Document
 from service.reconciler.cache import ClusterCache, Look, News
-from service.reconciler.observe import trimmed
+from service.reconciler.observe import (
+    addresses_of,
+    endpoints_of,
+    owner_of,
+    trimmed,
+    trimmed_node,
+    trimmed_slice,
+)
 from tests.builders import REF, make_endpoint, make_node, make_service, make_slice
 
 ADDED, MODIFIED, DELETED = ChangeKind.ADDED, ChangeKind.MODIFIED, ChangeKind.DELETED
@@ -106,6 +113,25 @@ def test_what_nobody_reads_is_not_kept() -> None:
     assert "kubectl.kubernetes.io/last-applied-configuration" not in kept["metadata"]["annotations"]
     assert kept["status"] == {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
     assert kept["spec"] == service["spec"]
+
+
+def test_what_nobody_reads_of_an_endpoint_slice_is_not_kept() -> None:
+    piece = make_slice(make_endpoint(pod="uid-1"), make_endpoint("192.0.2.2", ready=False, pod="uid-2"))
+    piece["metadata"] |= {"managedFields": [{"manager": "x"}], "ownerReferences": [{"name": "a"}]}
+    piece["endpoints"][0] |= {"nodeName": "n1", "zone": "z", "hints": {"forZones": [{"name": "z"}]}}
+    kept = trimmed_slice(piece)
+    assert (owner_of(kept), endpoints_of(kept)) == (owner_of(piece), endpoints_of(piece))
+    assert set(kept) == {"metadata", "ports", "endpoints"}
+    assert set(kept["metadata"]) == {"namespace", "name", "labels"}
+    assert set(kept["endpoints"][0]) == {"addresses", "conditions", "targetRef"}
+
+
+def test_what_nobody_reads_of_a_node_is_not_kept() -> None:
+    node = make_node(("ExternalIP", "198.51.100.1"))
+    node["status"] |= {"images": [{"names": ["x"] * 50}], "nodeInfo": {"kernelVersion": "6"}}
+    kept = trimmed_node(node)
+    assert addresses_of(kept) == addresses_of(node) != ()
+    assert (set(kept["metadata"]), set(kept["status"])) == ({"name"}, {"conditions", "addresses"})
 
 
 # Resting.
