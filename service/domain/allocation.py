@@ -70,7 +70,6 @@ def slots(spec: Spec, *befores: Before | None) -> list[Slot]:
 def as_asked(spec: Document, before: Before) -> Document:
     """Return a specification's document without the numbers that were chosen: showing is not asking.
 
-    Who reads an exposure and sends its ``spec`` back states a chosen number; it stays chosen for the port
     Who reads an exposure and sends its ``spec`` back states a chosen number. It stays chosen for the port
     that had it, by port and protocol, else by name. Whatever else stands there, the schema judges.
     """
