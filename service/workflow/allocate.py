@@ -1,6 +1,6 @@
 """Node ports for a specification: held together or not at all, in the transaction of the request."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -73,14 +73,16 @@ def _given(needed: Sequence[Slot], held: ports.Held) -> dict[Slot, int]:
     }
 
 
-def band_warnings(pool: Pool, allocation: Allocation) -> Iterator[str]:
-    """Yield what a requester should know of the numbers that were chosen."""
+def band_warnings(pool: Pool, allocation: Allocation, served: Collection[int]) -> Iterator[str]:
+    """Yield what a requester should know of the numbers that were chosen.
+
+    Args:
+        served: the numbers that its Service has in the cluster: nobody else gets these.
+    """
     band = pool.dynamic_band()
     given = [*allocation.ports, *([allocation.health_check] if allocation.health_check else [])]
-    numbers = sorted(
-        {port.number for port in given if port.origin is PortOrigin.CHOSEN and port.number in band}
-    )
-    for number in numbers:
+    chosen = {port.number for port in given if port.origin is PortOrigin.CHOSEN and port.number in band}
+    for number in sorted(chosen.difference(served)):
         yield (
             f"Node port {number} is of the dynamic band {band[0]}-{band[-1]}, where the cluster picks "
             "numbers itself: until the exposure is live another Service may get it, and then another one "

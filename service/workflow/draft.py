@@ -228,7 +228,7 @@ def write(
     record = replace(record, revisions=(*record.revisions, revision))
     if made.verdict.is_automatic():
         record = _approve_by_policy(session, record, made, act)
-    return record, (*made.warnings, *band_warnings(pool, allocation))
+    return record, (*made.warnings, *band_warnings(pool, allocation, _served(record)))
 
 
 def _having(record: ExposureRecord) -> Iterator[Before]:
@@ -236,6 +236,12 @@ def _having(record: ExposureRecord) -> Iterator[Before]:
     for revision in reversed(record.revisions):
         if revision.decision in (Decision.APPROVED, Decision.LIVE):
             yield Before(revision.spec, revision.allocation)
+
+
+def _served(record: ExposureRecord) -> frozenset[int]:
+    """Return the numbers that its Service has in the cluster; while it is suspended it has none."""
+    live = record.newest(Decision.LIVE)
+    return frozenset() if live is None or record.sync.uid is None else live.allocation.numbers()
 
 
 def requested(revision: Revision, act: Act) -> Entry:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Clock
-from tests.integration.api_world import named
+from tests.integration.api_world import POOL, named
 from tests.integration.approval_world import ApprovalWorld, Case
 from tests.postgres import Database
 
@@ -37,6 +37,13 @@ def deleted(world: ApprovalWorld, case: Case) -> None:
     assert world.by("ann").delete(case.at, If_Match="*").status_code == 202
     world.settle()
     assert case.state() == "Ended"
+
+
+def fill_static_band(world: ApprovalWorld) -> None:
+    """Let somebody hold every number of the static band."""
+    body = named("full")
+    body["spec"]["ports"] = [{"name": f"p{n}", "port": n, "node_port": n} for n in POOL.static_band()]
+    world.api.ann.submit(body)
 
 
 def numbers(case: Case) -> dict[str, int]:
@@ -78,6 +85,29 @@ def test_a_number_of_what_is_live_may_be_asked_for_again_though_it_was_reserved_
     assert case.change(ports=[WEB, at(ADMIN, OTHER)]).status_code == 202
 
     assert numbers(case) == {"web": CALLED, "admin": OTHER}
+
+
+def test_a_number_of_the_dynamic_band_that_the_cluster_has_is_warned_of_no_more(world: ApprovalWorld) -> None:
+    fill_static_band(world)
+    case = world.alive(ports=[WEB])
+    assert "is of the dynamic band" in case.made.json["warnings"][0]
+
+    answer = case.change(ports=[WEB, ADMIN])
+
+    [warning] = answer.json["warnings"]
+    assert warning.startswith(f"Node port {numbers(case)['admin']} is of the dynamic band")
+
+
+def test_while_it_is_suspended_its_number_of_the_dynamic_band_is_warned_of(world: ApprovalWorld) -> None:
+    fill_static_band(world)
+    case = world.alive(ports=[WEB])
+    case.act("suspend")
+    world.settle()
+
+    answer = case.change(selector={"app": "new"})
+
+    [warning] = answer.json["warnings"]
+    assert warning.startswith(f"Node port {numbers(case)['web']} is of the dynamic band")
 
 
 def test_a_service_that_is_of_type_node_port_again_gets_its_numbers_back(world: ApprovalWorld) -> None:
