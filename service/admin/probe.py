@@ -2,10 +2,12 @@
 
 No API shows the range. But who asks for a number outside of it is told what it is, by a real create only: a
 dry run does not look. So this asks for numbers that no range is likely to have, and takes away what is made
-all the same.
+all the same: a few times, for it may be changed in between or the answer may be lost.
 """
 
 import re
+import time
+from collections.abc import Callable
 
 import click
 
@@ -14,6 +16,7 @@ from service.domain.errors import (
     ClusterAway,
     ClusterError,
     NotFound,
+    ObjectChanged,
     ObjectMissing,
     PortAllocated,
     WriteRefused,
@@ -23,22 +26,26 @@ from service.domain.spec import Document
 from service.settings import read_settings
 
 LOWEST, HIGHEST = 1, 65535
+TRIES, PAUSE_SECONDS = 5, 1.0
 _RANGE = re.compile(r"range of valid ports is (\d+)-(\d+)")
 
 
-def find_range(gateway: Gateway, namespace: str, name: str) -> Pool:
+def find_range(
+    gateway: Gateway, namespace: str, name: str, wait: Callable[[float], object] = time.sleep
+) -> Pool:
     """Return the node ports that a cluster gives out.
 
     Args:
         namespace: one that is there.
         name: of the Service that is asked for; nobody else's.
+        wait: lets so many seconds pass before the Service is to be deleted once more.
 
     Raises:
-        ClusterError: the cluster does not say: its own words.
+        ClusterError: the cluster does not say: its own words. Or the Service may still be there.
     """
     for number in (LOWEST, HIGHEST):
         try:
-            made = gateway.create(_service(namespace, name, number))
+            gateway.create(_service(namespace, name, number))
         except PortAllocated:
             continue  # it is in the range, and somebody has it
         except WriteRefused as error:
@@ -46,18 +53,34 @@ def find_range(gateway: Gateway, namespace: str, name: str) -> Pool:
                 return Pool(int(found[1]), int(found[2]))
             raise
         except ClusterAway:
-            _clear_away(gateway, namespace, name)
+            _clear_away(gateway, namespace, name, wait)
             raise
-        metadata = made["metadata"]
-        gateway.delete(namespace, name, metadata["uid"], metadata["resourceVersion"])
+        _clear_away(gateway, namespace, name, wait)
     return Pool(LOWEST, HIGHEST)  # it takes both ends
 
 
-def _clear_away(gateway: Gateway, namespace: str, name: str) -> None:
-    """Delete what a create without an answer may have made."""
-    made = gateway.service(namespace, name)
-    if made is not None:
-        gateway.delete(namespace, name, made["metadata"]["uid"], made["metadata"]["resourceVersion"])
+def _clear_away(gateway: Gateway, namespace: str, name: str, wait: Callable[[float], object]) -> None:
+    """Delete what a create, with or without an answer, may have made.
+
+    Raises:
+        ClusterError: it may still be there; the message says what is to be done.
+    """
+    for tried in range(1, TRIES + 1):
+        try:
+            made = gateway.service(namespace, name)
+            if made is not None:
+                gateway.delete(namespace, name, made["metadata"]["uid"], made["metadata"]["resourceVersion"])
+        except ObjectMissing:
+            return
+        except ClusterError as error:
+            if tried == TRIES or not isinstance(error, (ObjectChanged, ClusterAway)):
+                raise type(error)(
+                    f"Service {namespace}/{name}, asked for to find them, may be left behind: {error}. "
+                    f"Delete it: kubectl --namespace {namespace} delete service {name} --ignore-not-found"
+                ) from error
+            wait(PAUSE_SECONDS)
+        else:
+            return
 
 
 def _service(namespace: str, name: str, number: int) -> Document:

@@ -38,22 +38,38 @@ class Before:
     spec: Spec
     allocation: Allocation
 
+    def only(self, number: int) -> "Before":
+        """Return it as if it had had nothing but this number."""
+        had = zip(self.spec.ports, self.allocation.ports, strict=False)
+        kept = [(port, given) for port, given in had if given.number == number]
+        health_check = self.allocation.health_check
+        return Before(
+            replace(self.spec, ports=tuple(port for port, _ in kept)),
+            Allocation(
+                tuple(given for _, given in kept),
+                health_check if health_check and health_check.number == number else None,
+            ),
+        )
 
-def slots(spec: Spec, before: Before | None) -> list[Slot]:
-    """Return every number that a specification needs, the health check's last."""
+
+def slots(spec: Spec, *befores: Before | None) -> list[Slot]:
+    """Return every number that a specification needs, the health check's last.
+
+    Args:
+        befores: whose numbers it has again, where it has a port for them; the first one goes first.
+    """
     needed: list[Slot] = []
     if spec.needs_node_ports():
         for port in dict.fromkeys(each.port for each in spec.ports):
             needed += _sharing([i for i, each in enumerate(spec.ports) if each.port == port], spec.ports)
     if spec.needs_health_check_port():
         needed.append(Slot(()))
-    return _with_earlier(needed, spec, before) if before else needed
+    return _with_earlier(needed, spec, [before for before in befores if before])
 
 
 def as_asked(spec: Document, before: Before) -> Document:
     """Return a specification's document without the numbers that were chosen: showing is not asking.
 
-    Who reads an exposure and sends its ``spec`` back states a chosen number; it stays chosen for the port
     Who reads an exposure and sends its ``spec`` back states a chosen number. It stays chosen for the port
     that had it, by port and protocol, else by name. Whatever else stands there, the schema judges.
     """
@@ -100,17 +116,17 @@ def _sharing(indexes: Sequence[int], ports: Sequence[ServicePort]) -> Iterable[S
     return [replace(asked[0], ports=(*asked[0].ports, *silent)), *asked[1:]]
 
 
-def _with_earlier(needed: Sequence[Slot], spec: Spec, before: Before) -> list[Slot]:
+def _with_earlier(needed: Sequence[Slot], spec: Spec, befores: Sequence[Before]) -> list[Slot]:
     """Return the slots with the numbers that they had; each number once, and none that is asked for."""
     spent = {slot.asked for slot in needed}
-    result = []
-    for slot in needed:
-        earlier = None if slot.asked else _earlier(slot, spec, before)
-        if earlier not in spent:
-            slot = replace(slot, earlier=earlier)  # noqa: PLW2901 - the slot, knowing more
-            spent.add(earlier)
-        result.append(slot)
-    return result
+    found: dict[Slot, int] = {}
+    for before in befores:
+        for slot in needed:
+            earlier = None if slot.asked or slot in found else _earlier(slot, spec, before)
+            if earlier is not None and earlier not in spent:
+                found[slot] = earlier
+                spent.add(earlier)
+    return [replace(slot, earlier=found.get(slot)) for slot in needed]
 
 
 def _earlier(slot: Slot, spec: Spec, before: Before) -> int | None:

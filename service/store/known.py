@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, literal_column, or_, select, true
+from sqlalchemy import bindparam, func, literal_column, or_, select, true
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.orm import Session
 
 from service.domain.allocation import Before
 from service.domain.claim import ClaimState
-from service.domain.exposure import Allocation, Metadata
+from service.domain.exposure import Allocation, Decision, Metadata
 from service.domain.reservation import Reservation
 from service.domain.spec import Spec
 from service.store import tables as t
@@ -16,39 +17,63 @@ from service.store.rows import reservation_of
 
 IDENTITY = ("cluster", "namespace", "name", "team")
 
-_claim, _rule = t.port_claim, t.reservation
-_before = (
-    select(t.revision.c.spec, t.revision.c.allocation)
-    .join_from(_claim, t.revision, t.revision.c.exposure_id == _claim.c.exposure_id)
+_claim, _rule, _revision = t.port_claim, t.reservation, t.revision
+_numbers = func.jsonb_path_query_array(_revision.c.allocation, literal_column("'$.**.number'"), type_=JSONB)
+_was_live = _revision.c.decision.in_(
+    [literal_column(f"'{decision}'") for decision in (Decision.LIVE, Decision.RETIRED)]
+)
+_had = (
+    select(_revision.c.spec, _revision.c.allocation, _revision.c.created_at, _revision.c.number)
+    .where(_revision.c.exposure_id == _claim.c.exposure_id, _numbers.contains(func.to_jsonb(_claim.c.port)))
+    .order_by(_was_live.desc(), _revision.c.number.desc())
+    .limit(1)
+    .lateral("had")
+)
+"""What had a cooling number: the newest revision with it that was live, else one that was on its way.
+
+One that was refused may have wanted the number for another port. Each cooling number looks at the few
+revisions of its own exposure, by their primary key.
+"""
+
+_earlier = (
+    select(
+        func.jsonb_agg(
+            aggregate_order_by(
+                func.jsonb_build_array(_claim.c.port, _had.c.spec, _had.c.allocation),
+                _had.c.created_at.desc(),
+                _had.c.number.desc(),
+                _claim.c.port,
+            )
+        ).label("earlier")
+    )
+    .select_from(_claim.join(_had, true()))
     .where(
         *(_claim.c[column] == bindparam(f"its_{column}") for column in IDENTITY),
         # A parameter would not let the kept plan use the index over cooling rows: it was planned each time.
         _claim.c.state == literal_column(f"'{ClaimState.COOLING}'"),
     )
-    .order_by(t.revision.c.created_at.desc(), t.revision.c.number.desc())
-    .limit(1)
     .subquery("earlier")
 )
 _holds = (_rule.c.cluster == bindparam("its_cluster")) & or_(
     _rule.c.until.is_(None), _rule.c.until > bindparam("now")
 )
 KNOWN = Prepared(
-    select(_rule, _before)
-    .select_from(select(true()).subquery("always").outerjoin(_before, true()).outerjoin(_rule, _holds))
-    .order_by(_rule.c.name)
+    select(_rule, _earlier.c.earlier).select_from(_earlier.outerjoin(_rule, _holds)).order_by(_rule.c.name)
 )
-"""A row for each reservation, one at least; what was before stands in each."""
+"""A row for each reservation, one at least; what still cools stands in each."""
 
 
-def known(session: Session, metadata: Metadata, now: datetime) -> tuple[list[Reservation], Before | None]:
+def known(session: Session, metadata: Metadata, now: datetime) -> tuple[list[Reservation], list[Before]]:
     """Return what holds and what was before.
 
     Returns:
-        The reservations of the cluster that hold now, by name, and the last revision of who had this identity
-        before, while a port of it is cooling.
+        The reservations of the cluster that hold now, by name; and for each number that cools for this
+        identity what had it, the newest first, with no other number.
     """
     identity = {f"its_{column}": getattr(metadata, column) for column in IDENTITY}
     rows = KNOWN.rows(session, identity | {"now": now})
-    spec, allocation = rows[0].spec, rows[0].allocation
-    before = None if spec is None else Before(Spec.from_document(spec), Allocation.from_document(allocation))
-    return [reservation_of(row) for row in rows if row.name is not None], before
+    befores = [
+        Before(Spec.from_document(spec), Allocation.from_document(allocation)).only(port)
+        for port, spec, allocation in rows[0].earlier or ()
+    ]
+    return [reservation_of(row) for row in rows if row.name is not None], befores

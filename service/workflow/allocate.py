@@ -1,6 +1,6 @@
 """Node ports for a specification: held together or not at all, in the transaction of the request."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from service.workflow.act import Act
 
 
 def allocate(
-    session: Session, exposure: Exposure, spec: Spec, pool: Pool, act: Act, before: Before | None
+    session: Session, exposure: Exposure, spec: Spec, pool: Pool, act: Act, befores: Sequence[Before]
 ) -> Allocation:
     """Hold every node port that a specification needs: together or not at all.
 
@@ -25,7 +25,8 @@ def allocate(
     the team, else one of the static band, else one of the dynamic band.
 
     Args:
-        before: what the exposure has now; None: nothing, then whoever had its name before is looked up.
+        befores: what the exposure has now, what matters most first. What still cools for whoever had its name
+            is looked up, and comes after it.
 
     Raises:
         NodePortTaken, NodePortReserved, PoolExhausted: as the ledger says.
@@ -34,8 +35,8 @@ def allocate(
         return Allocation()
     metadata = exposure.metadata
     rules, earlier = known(session, metadata, act.now)
-    own_numbers = before.allocation.numbers() if before else frozenset()
-    needed = slots(spec, before or earlier)
+    own_numbers = frozenset(number for before in befores for number in before.allocation.numbers())
+    needed = slots(spec, *befores, *earlier)
     asked = {slot.asked: slot.pointer() for slot in needed if slot.asked is not None}
     asker = Asker(metadata.team, Role.ADMIN in act.principal.roles)
     _check_reservations(rules, {n: at for n, at in asked.items() if n not in own_numbers}, asker, act)
@@ -72,14 +73,16 @@ def _given(needed: Sequence[Slot], held: ports.Held) -> dict[Slot, int]:
     }
 
 
-def band_warnings(pool: Pool, allocation: Allocation) -> Iterator[str]:
-    """Yield what a requester should know of the numbers that were chosen."""
+def band_warnings(pool: Pool, allocation: Allocation, served: Collection[int]) -> Iterator[str]:
+    """Yield what a requester should know of the numbers that were chosen.
+
+    Args:
+        served: the numbers that its Service has in the cluster: nobody else gets these.
+    """
     band = pool.dynamic_band()
     given = [*allocation.ports, *([allocation.health_check] if allocation.health_check else [])]
-    numbers = sorted(
-        {port.number for port in given if port.origin is PortOrigin.CHOSEN and port.number in band}
-    )
-    for number in numbers:
+    chosen = {port.number for port in given if port.origin is PortOrigin.CHOSEN and port.number in band}
+    for number in sorted(chosen.difference(served)):
         yield (
             f"Node port {number} is of the dynamic band {band[0]}-{band[-1]}, where the cluster picks "
             "numbers itself: until the exposure is live another Service may get it, and then another one "

@@ -1,6 +1,6 @@
 """A revision before it is written: checked, rendered, compared, judged. The first one as all others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import uuid5
@@ -225,7 +225,8 @@ def write(
         NodePortTaken, NodePortReserved, PoolExhausted: as the ledger says.
     """
     revision = made.revision
-    allocation = allocate(session, record.exposure, revision.spec, pool, act, before)
+    befores = [*([before] if before else []), *_having(record)]
+    allocation = allocate(session, record.exposure, revision.spec, pool, act, befores)
     revision = replace(revision, allocation=allocation)
     exposures.add_revision(session, revision)
     if record.revisions:  # the first one was told with its exposure
@@ -243,7 +244,20 @@ def write(
     record = replace(record, revisions=(*record.revisions, revision))
     if made.verdict.is_automatic():
         record = _approve_by_policy(session, record, made, act)
-    return record, (*made.warnings, *band_warnings(pool, allocation))
+    return record, (*made.warnings, *band_warnings(pool, allocation, _served(record)))
+
+
+def _having(record: ExposureRecord) -> Iterator[Before]:
+    """Yield what the cluster has or is about to have: whoever calls a port of it is to find that again."""
+    for revision in reversed(record.revisions):
+        if revision.decision in (Decision.APPROVED, Decision.LIVE):
+            yield Before(revision.spec, revision.allocation)
+
+
+def _served(record: ExposureRecord) -> frozenset[int]:
+    """Return the numbers that its Service has in the cluster; while it is suspended it has none."""
+    live = record.newest(Decision.LIVE)
+    return frozenset() if live is None or record.sync.uid is None else live.allocation.numbers()
 
 
 def requested(revision: Revision, act: Act) -> Entry:

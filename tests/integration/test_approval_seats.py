@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import Clock
 from tests.integration.api_world import review_of
 from tests.integration.approval_world import TWO_OF_PLATFORM, ApprovalWorld
+from tests.integration.reconciler_world import node_port_thief
 from tests.postgres import Database
 
 SECURITY = {"name": "security", "require": [{"group": "security", "count": 1}]}
@@ -27,6 +28,21 @@ def test_two_seats_take_two_people(world: ApprovalWorld) -> None:
 
     case.approve("liz")
     assert case.decisions() == ["approved"]
+
+
+def test_a_review_stands_when_the_chosen_port_is_stolen_before_the_next_one(world: ApprovalWorld) -> None:
+    world.rules(TWO_OF_PLATFORM)
+    case = world.ask(ports=[{"port": 80}]).approve("eve")
+    [old] = [port["node_port"] for port in case.status()["ports"]]
+    world.cluster.add_namespace("team-b")
+    world.cluster.add_service(node_port_thief(old))
+
+    world.settle()
+
+    [new] = [port["node_port"] for port in case.status()["ports"]]
+    assert (world.owner(old), world.owner(new)) == (("foreign", "team-b/thief"), ("held", "team-a/hello"))
+    assert case.status()["pending"]["missing"] == ["platform"]
+    assert case.approve("liz").decisions() == ["approved"]
 
 
 def test_seats_of_several_policies_add_up_and_one_person_fills_one(world: ApprovalWorld) -> None:

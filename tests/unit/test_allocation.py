@@ -75,3 +75,19 @@ def test_a_health_check_has_its_earlier_number() -> None:
     spec = make_spec(type=ExposureType.LOAD_BALANCER, ports=(WEB,), external_traffic_policy="Local")
     assert [slot.earlier for slot in slots(spec, before((WEB,), 30001, health_check=30002))] == [30002]
     assert [slot.earlier for slot in slots(spec, before((WEB,), 30001))] == [None]
+
+
+def test_what_a_port_has_now_goes_before_what_it_had_earlier() -> None:
+    now, earlier = before((WEB,), 30001), before((WEB, TCP), 30003, 30002)
+    assert [slot.earlier for slot in slots(make_spec(ports=(TCP, WEB)), now, earlier)] == [30002, 30001]
+
+
+def test_a_port_whose_number_another_one_has_now_gets_the_next_earlier_one() -> None:
+    now, first, second = before((WEB,), 30001), before((TCP,), 30001), before((TCP,), 30002)
+    assert [slot.earlier for slot in slots(make_spec(ports=(TCP, WEB)), now, first, second)] == [30002, 30001]
+
+
+def test_of_an_earlier_revision_only_one_number_may_count() -> None:
+    had = before((WEB, TCP, UDP), 30001, 30002, 30002, health_check=30003)
+    assert had.only(30002) == before((TCP, UDP), 30002, 30002)
+    assert had.only(30003) == before((), health_check=30003)
