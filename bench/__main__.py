@@ -5,6 +5,7 @@ import pkgutil
 import sys
 
 import bench
+from bench import _goals
 
 
 def names() -> list[str]:
@@ -16,7 +17,9 @@ def main(arguments: list[str]) -> int:
     """Run the bench that is named; return the exit code."""
     if len(arguments) == 1 and arguments[0] in names():
         importlib.import_module(f"bench.{arguments[0]}").main()
-        return 0
+        for goal in _goals.missed:
+            print(f"missed: {goal}", file=sys.stderr)
+        return int(bool(_goals.missed))
     print("make bench BENCH=NAME, and NAME is one of:")
     for name in names():
         first = (importlib.import_module(f"bench.{name}").__doc__ or "").strip().splitlines()[0]
