@@ -1,4 +1,4 @@
-"""A cluster that fails trips its breaker: nothing is begun there for a while, then one call tries.
+"""A cluster that fails trips its breaker: nothing is begun there for a while, then the next calls try.
 
 What fails a single exposure has its own pause; this is for a cluster that answers nobody. While the breaker
 is open every call fails at once, so no thread waits its 4 s again and again, and nothing is begun. Pauses

@@ -10,6 +10,7 @@ from service.cluster.gateway import Change, ChangeKind, Kind
 from service.domain.errors import ClusterAway, ObjectExists, Unavailable, WriteForbidden, WriteRefused
 from service.domain.exposure import SyncState
 from service.reconciler.backoff import CAP_SECONDS
+from service.reconciler.breaker import FAILURES
 from service.reconciler.recording import IN_FLIGHT
 from tests.conftest import Clock
 from tests.integration.reconciler_world import SteppingWorld, seconds
@@ -131,6 +132,16 @@ def test_a_process_that_stood_still_before_the_call_does_not_send_it(world: Step
     world.edge = world.edge_with(monotonic=lambda: 0.0)
     world.cycle()
     assert story.condition("Applied") == ("True", "InSync")
+
+
+def test_of_a_cluster_that_answers_nobody_no_more_is_asked_for_a_while(world: SteppingWorld) -> None:
+    stories = [world.request(f"n{number}", ports=[{"port": 80}]).approve() for number in range(FAILURES + 3)]
+    for _ in stories:
+        world.cluster.refuse_next("create", ClusterAway("no answer"))
+    world.cycle(2)
+    assert world.written() == ["create"] * FAILURES
+    world.cycle(2)
+    assert world.written() == ["create"] * FAILURES
 
 
 # Writes that the cluster refuses.

@@ -1,14 +1,17 @@
 """A cluster that answers nobody is left alone for a while."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
+from threading import Lock
+from time import sleep
 from typing import NoReturn
 
 import pytest
 
 from service.cluster.gateway import Kind
 from service.domain.errors import ClusterAway, WriteForbidden
-from service.reconciler.breaker import FAILURES, Breaker
+from service.reconciler.breaker import CALLS, FAILURES, Breaker
 from service.reconciler.edge import Edge
 from tests.builders import NOON
 from tests.fakes import FakeCluster
@@ -105,3 +108,22 @@ def test_pauses_grow_up_to_a_cap(cluster: FakeCluster, breaker: Breaker, clock: 
         fail(breaker, 1)
     assert pauses[0] <= 1.25
     assert 15 <= pauses[-1] <= 30.25
+
+
+def test_no_more_calls_than_it_allows_are_under_way_at_a_time(cluster: FakeCluster, breaker: Breaker) -> None:
+    under_way, most, lock = [0], [0], Lock()
+
+    def stay_a_while() -> None:
+        with lock:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        sleep(0.01)
+        with lock:
+            under_way[0] -= 1
+
+    for _ in range(4 * CALLS):
+        cluster.before_next("service", stay_a_while)
+    with ThreadPoolExecutor(3 * CALLS) as threads:
+        for _ in range(4 * CALLS):
+            threads.submit(breaker.service, "shop", "web")
+    assert most == [CALLS]
