@@ -23,7 +23,11 @@ LEDGER = frozenset({"port_claim", "port_history"})
 
 WRITE = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 VISIT = "commit to exposure"
-"""The clock's: how many there are depends on when it looks, so the first one stands for all of them."""
+"""The clock's."""
+MARK = "PUT the ledger's mark"
+
+ONCE = (VISIT, MARK)
+"""How many there are depends on who looks when, so the first one stands for all of them."""
 
 LOOK_SECONDS = 0.2
 
@@ -67,7 +71,7 @@ def counting(gated: Gated) -> Iterator[list[Boundary]]:
             if what is not None:
                 with lock:
                     counts[name, what] += 1
-                    if what != VISIT or counts[name, what] == 1:
+                    if what not in ONCE or counts[name, what] == 1:
                         found.append(Boundary(name, what, counts[name, what]))
             return False
 
@@ -148,8 +152,10 @@ def _gates(gated: Gated) -> dict[str, Gate]:
 
 
 def _crossing(message: Any) -> Crossing:
-    """Return what a commit's statements, or a call, do to an exposure or its Service."""
+    """Return what a commit's statements, or a call, do to an exposure, its Service or the ledger's mark."""
     if isinstance(message, Call):
+        if message.is_mark():
+            return MARK
         return f"{message.method} a Service" if message.is_write() else None
     written = set(WRITE.findall("; ".join(message))) & (STORY | LEDGER)
     return f"commit to {', '.join(sorted(written))}" if written & STORY else None

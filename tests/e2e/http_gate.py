@@ -38,6 +38,10 @@ class Call:
         """Return whether it may change a Service."""
         return self.method != "GET" and "/services" in self.path
 
+    def is_mark(self) -> bool:
+        """Return whether it writes the ledger's mark."""
+        return self.method == "PUT" and "/configmaps/" in self.path
+
     def is_watch(self) -> bool:
         """Return whether its answer has no end."""
         return "watch=true" in self.path

@@ -36,6 +36,13 @@ def fault_world(
         yield made
 
 
+FEWEST_BOUNDARIES = 25
+"""A story has more; with fewer something is not counted any more."""
+
+WENT_ON = {"approved", "live", "removed", "drift-healed", "recreated", "suspended", "resumed"}
+"""What happens in any long storm, or nothing much was disturbed by it."""
+
+
 def plays(boundaries: Sequence[Boundary]) -> list[list[Kill]]:
     """Return the kills of each play: one of each boundary and moment, or a sample of one of each gate."""
     if IS_LONG:
@@ -53,6 +60,7 @@ def test_a_story_ends_well_whatever_boundary_a_process_is_killed_at(
     with counting(gated) as boundaries:
         Story(gated, "undisturbed").tell()
     assert {boundary.gate for boundary in boundaries} == {"api", "worker", "cluster"}
+    assert len(boundaries) >= FEWEST_BOUNDARIES
 
     missed, done = [], Counter[str]()
     for number, kills in enumerate(plays(boundaries), start=1):
@@ -91,5 +99,8 @@ def test_cluster_and_ledger_agree_after_a_storm(fault_world: FaultWorld, seed: i
     summary.append(report.text())
     assert report.broken == []
     assert report.faults.total() == FAULTS
+    assert report.events["live"] > 0
+    assert report.by_hand.total() > 0
     if IS_LONG:
         assert report.faults.keys() == set(storm.kinds())
+        assert report.events.keys() >= WENT_ON
