@@ -127,6 +127,11 @@ class Caller:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._open("PUT", path, {"content_type": "application/json", **headers}, data=data)
 
+    def patch(self, path: str, body: Any, **headers: str) -> TestResponse:
+        """Send a merge patch."""
+        sent = {"content_type": "application/merge-patch+json", "If_Match": "*", **headers}
+        return self._open("PATCH", path, sent, data=json.dumps(body).encode())
+
     def _open(self, method: str, path: str, headers: Mapping[str, str], **options: Any) -> TestResponse:
         sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
         return self._client.open(path, method=method, headers=sent, **options)
