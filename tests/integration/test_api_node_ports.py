@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from service.domain.ports import Pool
@@ -133,6 +134,17 @@ def test_a_full_pool_counts_who_has_it_and_says_when_to_come_back(world: World) 
     assert problem["teams"] == {"team-a": 1}
     assert problem["next_free_at"] == "2030-01-01T14:00:00Z"
     assert answer.headers["Retry-After"] == "7200"
+
+
+def test_a_full_pool_names_every_team_that_has_a_number(world: World) -> None:
+    teams = [f"crew-{number}" for number in range(1, 7)]
+    set_pool(world, Pool(30007, 30012))
+    for team in teams:
+        world.ann.submit(named(team))
+    with world.transaction() as session:
+        session.execute(text("UPDATE port_claim SET team = name WHERE state = 'held'"))
+    problem = assert_problem(world.ben.post("/v1/exposures", for_team_b()), 409, "pool-exhausted")
+    assert problem["teams"] == dict.fromkeys(teams, 1)
 
 
 def test_a_full_pool_where_nothing_cools_says_to_come_back_in_a_minute(world: World) -> None:
