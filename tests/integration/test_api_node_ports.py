@@ -52,6 +52,7 @@ def test_a_port_tells_since_when_and_by_whom_it_is_held(world: World) -> None:
         "until": None,
         "reserved_for": None,
         "history": [],
+        "has_more_history": False,
     }
 
 
@@ -105,6 +106,48 @@ def test_the_newest_owner_before_comes_first(world: World, clock) -> None:
         world.ann.delete(made.location, If_Match="*")
     history = world.ann.get(ADDRESS).json["history"]
     assert [tenure["owner"]["name"] for tenure in history] == ["second", "first"]
+
+
+def test_a_long_past_is_cut_and_says_so_and_is_read_page_by_page(world: World) -> None:
+    owners = ("team", "namespace", "name", "reason", "began_at", "ended_at", "ending", "exposure_id")
+    world.ann.delete(world.ann.submit().location, If_Match="*")
+    with world.transaction() as session:
+        copied = ", ".join(name for name in owners if name != "name")
+        session.execute(
+            text(
+                f"INSERT INTO port_history (cluster, port, state, name, {copied}) "
+                f"SELECT cluster, port, state, 'old-' || number, {copied} "
+                "FROM port_history, generate_series(1, 51) AS number"
+            )
+        )
+    shown = world.ann.get(ADDRESS).json
+    assert (len(shown["history"]), shown["has_more_history"]) == (50, True)
+    read, address = [], f"{ADDRESS}/history?page_size=20"
+    while address:
+        page = world.ann.get(address)
+        read += page.json["items"]
+        address = page.headers.get("Link", "").removeprefix("<").removesuffix('>; rel="next"')
+    assert [tenure["owner"]["name"] for tenure in read] == [f"old-{n}" for n in range(51, 0, -1)] + ["hello"]
+    assert read[:50] == shown["history"]
+
+
+def test_a_whole_past_says_that_there_is_no_more(world: World) -> None:
+    world.ann.delete(world.ann.submit().location, If_Match="*")
+    shown, page = world.ann.get(ADDRESS).json, world.ann.get(f"{ADDRESS}/history").json
+    assert shown["has_more_history"] is False
+    assert page == {"items": shown["history"], "next_page_token": None}
+
+
+def test_the_exposures_of_the_past_are_hidden_from_strangers_in_its_pages_too(world: World) -> None:
+    world.ann.delete(world.ann.submit().location, If_Match="*")
+    [tenure] = world.ben.get(f"{ADDRESS}/history").json["items"]
+    assert (tenure["owner"], tenure["exposure_id"]) == (OWNER, None)
+
+
+def test_the_past_of_a_number_that_was_never_there_is_not_found(world: World) -> None:
+    set_pool(world, Pool(30020, 30040))
+    assert world.ben.get("/v1/clusters/dev/node-ports/30021/history").json["items"] == []
+    assert_problem(world.ben.get("/v1/clusters/dev/node-ports/30008/history"), 404, "not-found")
 
 
 def test_a_reserved_port_says_for_whom(world: World) -> None:
