@@ -3,7 +3,7 @@
 from marshmallow.fields import Nested
 
 from service.api.answers import Shown
-from service.api.fields import Choice, Duration, Instant, Items, Text, Whole
+from service.api.fields import Choice, Duration, Instant, Items, Switch, Text, Whole
 from service.domain.history import Ending
 from service.domain.port_map import STATES, TAKEN
 
@@ -60,7 +60,15 @@ class NodePortSchema(ClaimSchema):
         allow_none=True,
         metadata={"description": "The rule that covers the number now; the first by name."},
     )
-    history = Items(Nested(TenureSchema()), metadata={"description": "Who had it before, newest first."})
+    history = Items(
+        Nested(TenureSchema()), metadata={"description": "Who had it before, newest first, at most 50."}
+    )
+    has_more_history = Switch(metadata={"description": "There is more of it; …/history has all, by pages."})
+
+
+class TenureListSchema(Shown):
+    items = Items(Nested(TenureSchema()))
+    next_page_token = Text(allow_none=True)
 
 
 class CountsSchema(Shown):

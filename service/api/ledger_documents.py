@@ -32,6 +32,7 @@ def port_document(status: PortStatus) -> Document:
         "until": status.until,
         "reserved_for": next(iter(status.reserved_for), None),
         "history": status.history,
+        "has_more_history": status.has_more_history,
     }
 
 

@@ -1,5 +1,6 @@
 """/v1/clusters/{cluster}/node-ports: the ledger, readable by everyone who is known."""
 
+from dataclasses import asdict
 from typing import Any
 
 from service.api import ledger_answers, schemas
@@ -43,3 +44,17 @@ def get_node_port(cluster: str, port: int) -> Document:
     """
     with edge().transaction() as session:
         return port_document(read.node_port(session, cluster, port, principal(), edge().now()))
+
+
+@blueprint.route("/<number:port>/history", methods=["GET"])
+@blueprint.queries(schemas.PageQuerySchema())
+@blueprint.gives(200, ledger_answers.TenureListSchema(), headers={"Link": LINK})
+@blueprint.problems(401, 404)
+def list_node_port_history(query: dict[str, Any], cluster: str, port: int) -> tuple[Document, dict[str, str]]:
+    """List who had one node port
+
+    Newest first.
+    """
+    with edge().transaction() as session:
+        page = read.tenures(session, cluster, port, principal(), page_request(query))
+    return page_answer(page, asdict)

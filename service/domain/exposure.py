@@ -185,9 +185,10 @@ class Sync:
     ``adopts_uid``: the very Service of somebody else that it is to take over; None once that is done.
     ``sync_count`` is its part of the S of the ETag. ``aim`` is what ``attempts``, ``next_attempt_at`` and
     ``reason`` are about: ``revision N`` or ``removal``. ``target_ports``: each named target port's numbers,
-    as ready pods give them. ``late_tokens``: of creates that nobody waits for any more, and that may arrive
-    all the same. ``heals`` in a row, since when, and the last one. ``drift`` is what is kept of it for
-    people: ``reconciler.drift`` writes it, ``domain.drift`` reads it.
+    as ready pods give them. ``create_sent_at``: when the last create or change was sent, as long as it may
+    still arrive. ``late_tokens``: of creates that nobody waits for any more, and that may arrive all the
+    same. ``heals`` in a row, since when, and the last one. ``drift`` is what is kept of it for people:
+    ``reconciler.drift`` writes it, ``domain.drift`` reads it.
     """
 
     state: SyncState = SyncState.NONE

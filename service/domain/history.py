@@ -34,10 +34,11 @@ class Ending(StrEnum):
 class Tenure:
     """Who had a number, from when until when, and how it ended.
 
-    ``state`` is the last one of that time. ``exposure_id`` is None for a foreign Service, and where the
-    reader may not see the exposure.
+    ``id`` grows with the time of its end. ``state`` is the last one of that time. ``exposure_id`` is None for
+    a foreign Service, and where the reader may not see the exposure.
     """
 
+    id: int
     port: int
     state: ClaimState
     owner: PortOwner

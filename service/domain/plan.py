@@ -91,7 +91,7 @@ class Desired:
     only delete and create changes, for which the revision has to say ``replaces``. ``noticed`` is the version
     of the Service whose drift people know of, ``reverts`` whether they want that put right, ``calm_from``
     when a fight is over unless it goes on. ``adopts_uid``: it is the Service of somebody else with this uid
-    that is to be ours, and never one that we make.
+    that is to be ours, and never one that we make. ``has_spare_ports``: some are bound that nothing needs.
     """
 
     exposure_id: UUID
@@ -118,6 +118,7 @@ class Desired:
     reverts: bool = False
     calm_from: datetime | None = None
     adopts_uid: str | None = None
+    has_spare_ports: bool = False
 
     @property
     def aim(self) -> str:
@@ -330,7 +331,8 @@ def _confirm(ref: Ref, want: Desired, mine: Observed, now: datetime) -> Action |
     if want.is_known_to_fail_by(FIGHT) and want.uid == mine.uid:
         return Confirm(ref, "calm") if want.calm_from is None or now >= want.calm_from else None
     settled = want.sync_state is SyncState.IN_SYNC and want.sync_revision == want.revision
-    return None if settled and want.uid == mine.uid else Confirm(ref, "applied")
+    settled = settled and want.uid == mine.uid and not want.has_spare_ports
+    return None if settled else Confirm(ref, "applied")
 
 
 def _allowed(action: Action, want: Desired, mode: Mode, paths: Iterable[str] = ()) -> Action | None:

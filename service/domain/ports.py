@@ -56,8 +56,8 @@ class Pool:
 class PoolUsage:
     """How full a pool is: what a refusal tells. ``by_state`` counts the numbers of the pool alone.
 
-    ``by_team`` has the teams with most numbers; ``reserved`` counts free numbers that are kept for others;
-    ``next_free_at`` is when the next one has cooled, None: none is cooling.
+    ``by_team`` has every team that holds some, most first; ``reserved`` counts free numbers that are kept
+    for others; ``next_free_at`` is when the next one has cooled, None: none is cooling.
     """
 
     by_state: Mapping[str, int]

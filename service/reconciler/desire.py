@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from service.domain.claim import ClaimState
 from service.domain.drift import QUIET
 from service.domain.exposure import Decision, ExposureRecord, Intent, Revision
 from service.domain.lifetime import held_back, is_unreviewed, reviewed_until
@@ -63,7 +64,21 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
         reverts=record.exposure.revert_asked_at is not None,
         calm_from=sync.healed_at + QUIET if sync.reason == FIGHT and sync.healed_at else None,
         adopts_uid=sync.adopts_uid,
+        has_spare_ports=bool(spare_ports(record, revision)),
     )
+
+
+def needed_ports(record: ExposureRecord, wanted: Revision) -> set[int]:
+    """Return the numbers that what is wanted in the cluster needs, or a revision that is open."""
+    undone = (Decision.PENDING, Decision.APPROVED)
+    revisions = [r for r in record.revisions if r.number == wanted.number or r.decision in undone]
+    return {number for revision in revisions for number in revision.allocation.numbers()}
+
+
+def spare_ports(record: ExposureRecord, wanted: Revision) -> set[int]:
+    """Return the bound numbers that nothing needs any more."""
+    bound = {claim.port for claim in record.claims if claim.state is ClaimState.BOUND}
+    return bound - needed_ports(record, wanted)
 
 
 def _fixed(record: ExposureRecord, revision: Revision) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ from service.reconciler.steps import Begun, Steps
 log = logging.getLogger(__name__)
 
 SEND_WITHIN_SECONDS = 5.0
-"""No create starts later than this after its look: a process that was stopped meanwhile looks again."""
+"""No create or change starts later than this after its look: who was stopped meanwhile looks again."""
 
 Act = Callable[[Action, Desired, Observed | None], None]
 
@@ -192,14 +192,19 @@ class Executor(Steps):
         self._fail(want, failure, spent=token)
 
     def _replace(self, action: Action, want: Desired, _: Observed | None) -> None:
+        """Change it. When that was sent is stored before: its ports are its own until it cannot arrive."""
         assert want.manifest is not None
-        record = self._prepare(want)
+        begun, sent_at = self._edge.monotonic(), self._edge.now()
+        record = self._prepare(want, create_sent_at=sent_at)
         current = self._ours(action.ref, want) if record else None
-        if record is None or current is None:
+        if record is None or current is None or self._edge.monotonic() - begun > SEND_WITHIN_SECONDS:
             return
         mark, live = Mark.of(current.service), record.newest(Decision.LIVE)
         token = mark.create_token if mark else self._edge.entropy(16).hex()  # the mark may have been stripped
         wanted = with_mark(want.manifest, want.marked(token))
+        if not differs(current.service, wanted):  # no answer that ends what was sent before
+            self._applied(want, current, "applied")
+            return
         found = drift_of(current.service, wanted) if action.reason == "drift" else None
         try:
             stored = self._gateway.replace(merged(current.service, wanted, live.manifest if live else None))

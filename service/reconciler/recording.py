@@ -7,7 +7,6 @@ happens while one is open, so between ``begin`` and the rest anything may have c
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service.domain.claim import ClaimState
 from service.domain.drift import NOBODY, Drift
 from service.domain.errors import AddressRefused
 from service.domain.exposure import Decision, ExposureRecord, Revision, RevisionKind, SyncState
@@ -20,7 +19,7 @@ from service.domain.plan import FIGHT, FOREIGN_OWNER, Desired, Observed
 from service.domain.principal import PrincipalKind
 from service.domain.spec import Document
 from service.reconciler.backoff import NO_HEALS, healed, pause
-from service.reconciler.desire import desired_of
+from service.reconciler.desire import desired_of, needed_ports, spare_ports
 from service.reconciler.observe import ingress
 from service.store import adoptions, events, exposures, ports, sync
 from service.store.database import Session
@@ -28,7 +27,7 @@ from service.store.database import Session
 ACTOR: Document = {"kind": PrincipalKind.WORKER.value, "person": "worker", "acted_for": None}
 
 IN_FLIGHT = timedelta(seconds=15)
-"""How long a create of unknown outcome may still arrive: the call's 4 s, the apiserver's 3 s, twice over."""
+"""How long a write of unknown outcome may still arrive: the call's 4 s, the apiserver's 3 s, twice over."""
 
 REMEMBERED = 100
 """So many creates that nobody waits for any more are known by their tokens, the last ones."""
@@ -54,12 +53,14 @@ class Failure:
 class Outcome:
     """What the cluster has after an action, why it was done, and what was drift until then.
 
-    ``stored`` comes from the cluster itself, never from a cache. ``jitter``: 0 to 1.
+    ``stored`` comes from the cluster itself, never from a cache. ``is_answer``: of a write of ours, so what
+    was sent before it is refused by now, its version is over. ``jitter``: 0 to 1.
     """
 
     stored: Observed
     reason: str
     drift: Drift | None = None
+    is_answer: bool = False
     jitter: float = 0.0
 
 
@@ -101,8 +102,8 @@ def begin(session: Session, want: Desired, now: datetime, **values: object) -> E
 def applied(session: Session, want: Desired, outcome: Outcome, now: datetime, cooling: timedelta) -> None:
     """Write down that the cluster has what was approved: from here on the Service is known by its uid.
 
-    The ports that a new live revision does without cool from now on. What is put right too often is in a
-    fight.
+    The ports that a new live revision does without cool from now on, unless a change may still arrive that
+    has them: then from a later look on. What is put right too often is in a fight.
     """
     record = exposures.lock(session, want.exposure_id)
     if record is None or record.exposure.ended_at is not None:
@@ -117,7 +118,8 @@ def applied(session: Session, want: Desired, outcome: Outcome, now: datetime, co
     became_live = revision.decision is Decision.APPROVED
     if became_live:
         _make_live(session, record, revision, now)
-    _release_dropped(session, record, revision, now + cooling, now)
+    if outcome.is_answer or not _may_arrive(record, now):
+        _release_dropped(session, record, revision, now + cooling, now)
     values: Document = {"aim": None, "next_attempt_at": None, "reason": None, "message": None}
     if outcome.reason == "calm":
         values |= NO_HEALS
@@ -275,17 +277,21 @@ def _identity(record: ExposureRecord, stored: Observed, now: datetime) -> Docume
 
     One that nobody waits for any more is remembered: should it arrive after all, it is known as ours.
     """
-    mark, known = Mark.of(stored.service), record.sync
-    may_arrive = known.create_sent_at is not None and now < known.create_sent_at + IN_FLIGHT
+    mark, may_arrive, known = Mark.of(stored.service), _may_arrive(record, now), record.sync
     left = _without(record, mark.create_token if mark else None)
-    tokens = left if may_arrive else []
     return {
         "uid": stored.uid,
-        "create_tokens": tokens,
-        "create_sent_at": known.create_sent_at if tokens else None,
+        "create_tokens": left if may_arrive else [],
+        "create_sent_at": known.create_sent_at if may_arrive else None,
         "late_tokens": [*known.late_tokens, *(() if may_arrive else left)][-REMEMBERED:],
         "adopts_uid": None,
     }
+
+
+def _may_arrive(record: ExposureRecord, now: datetime) -> bool:
+    """Return whether a write of ours may still come about: a read that finds nothing of it is no proof."""
+    sent_at = record.sync.create_sent_at
+    return sent_at is not None and now < sent_at + IN_FLIGHT
 
 
 def _without(record: ExposureRecord, spent: str | None) -> list[str]:
@@ -315,13 +321,9 @@ def _release_dropped(
 
     A create of ours that may still arrive takes none of them: its name is in use.
     """
-    undone = (Decision.PENDING, Decision.APPROVED)
-    wanted = [r for r in record.revisions if r is live or r.decision in undone]
-    keep = {number for revision in wanted for number in revision.allocation.numbers()}
-    bound = {claim.port for claim in record.claims if claim.state is ClaimState.BOUND}
-    if bound <= keep:  # ports are bound under the exposure's lock alone: there are no others by now
-        return
-    ports.release(session, record.exposure.id, keep, until, now, Ending.DROPPED)
+    if spare_ports(record, live):  # ports are bound under the exposure's lock alone: these are all
+        keep = needed_ports(record, live)
+        ports.release(session, record.exposure.id, keep, until, now, Ending.DROPPED)
 
 
 def tell(session: Session, want: Desired, kind: str, now: datetime, **data: object) -> None:

@@ -91,13 +91,21 @@ class Steps:
         self._wrote(stored)
         changed = differs(stored, sent)
         if not changed:
-            self._applied(want, Observed(stored), reason, healed)
+            self._applied(want, Observed(stored), reason, healed, is_answer=True)
             return
         self._write(want, lambda session: recording.met(session, want, Observed(stored), self._edge.now()))
         self._fail(want, Failure("ChangedByCluster", explain_changed(changed)))
 
-    def _applied(self, want: Desired, stored: Observed, reason: str, healed: Drift | None = None) -> None:
-        edge, outcome = self._edge, Outcome(stored=stored, reason=reason, drift=healed, jitter=self._jitter())
+    def _applied(
+        self,
+        want: Desired,
+        stored: Observed,
+        reason: str,
+        healed: Drift | None = None,
+        is_answer: bool = False,
+    ) -> None:
+        edge, jitter = self._edge, self._jitter()
+        outcome = Outcome(stored=stored, reason=reason, drift=healed, is_answer=is_answer, jitter=jitter)
         self._write(want, lambda session: recording.applied(session, want, outcome, edge.now(), edge.cooling))
 
     def _write(self, want: Desired, write: Callable[[Session], T]) -> T:

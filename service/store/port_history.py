@@ -123,8 +123,8 @@ def _kept(
     return insert(t.port_history).from_select(list(COLUMNS), told).cte("kept")
 
 
-def of_port(session: Session, cluster: str, port: int, limit: int) -> list[Tenure]:
-    """Return who had a number, newest first."""
+def of_port(session: Session, cluster: str, port: int, limit: int, before: int | None = None) -> list[Tenure]:
+    """Return who had a number, newest first; ``before``: only tenures with a smaller id."""
     history = t.port_history
     query = (
         select(history)
@@ -132,4 +132,6 @@ def of_port(session: Session, cluster: str, port: int, limit: int) -> list[Tenur
         .order_by(history.c.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(history.c.id < before)
     return [tenure_of(row) for row in session.execute(query)]

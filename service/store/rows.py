@@ -123,7 +123,7 @@ def claim_of(row: Row[Any]) -> PortClaim:
 
 def tenure_of(row: Row[Any]) -> Tenure:
     """Return the value of a row of ``port_history``."""
-    plain = ("port", "exposure_id", "reason", "began_at", "ended_at", "cooling_until")
+    plain = ("id", "port", "exposure_id", "reason", "began_at", "ended_at", "cooling_until")
     thief = PortOwner(None, row.thief_namespace, row.thief_name) if row.thief_name else None
     return Tenure(
         **_taken(row, plain),

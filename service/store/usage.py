@@ -8,9 +8,6 @@ from sqlalchemy.orm import Session
 from service.domain.ports import PoolUsage
 from service.store.prepared import Prepared
 
-TEAMS = 5
-"""So many teams are named in a refusal, those with most numbers."""
-
 USAGE = Prepared(
     text("""
     SELECT CASE WHEN state = 'cooling' AND until <= :now THEN 'free' ELSE state END AS state,
@@ -38,6 +35,6 @@ def pool_usage(session: Session, cluster: str, free_for_asker: int, now: datetim
             teams[row.team] = teams.get(row.team, 0) + row.numbers
         if row.next_free_at is not None:
             times.append(row.next_free_at)
-    most = sorted(teams.items(), key=lambda item: (-item[1], item[0]))[:TEAMS]
+    most_first = sorted(teams.items(), key=lambda item: (-item[1], item[0]))
     reserved = max(0, states.get("free", 0) - free_for_asker)
-    return PoolUsage(states, dict(most), reserved, min(times, default=None))
+    return PoolUsage(states, dict(most_first), reserved, min(times, default=None))

@@ -112,7 +112,7 @@ def _settled_of(row: Row[Any]) -> Settled | None:
     if not is_in_sync or row.is_open or row.aim is not None or row.reason is not None:
         return None
     allocation = Allocation.from_document(row.allocation)
-    if not allocation.numbers() <= set(row.ports):
+    if allocation.numbers() != set(row.ports):  # it lacks one, or has one that it does not need
         return None
     return Settled(
         ref=Ref(row.namespace, row.name),

@@ -26,7 +26,7 @@ from service.store import reviews as reviews_rows
 T = TypeVar("T")
 
 TENURES = 50
-"""So much of a port's past is shown."""
+"""So much of a port's past is shown with it; ``tenures`` has all of it, page by page."""
 
 MOST_PORT, MOST_EVENT = 2**16, 2**63 - 1
 """Positions beyond are in no list; PostgreSQL could not even compare them."""
@@ -219,6 +219,7 @@ class PortStatus:
     """What the ledger says about one number; ``state`` is a claim's state or ``free``.
 
     ``reserved_for`` are the rules that cover the number now; ``history`` is who had it before, newest first.
+    ``has_more_history``: it goes further back.
     """
 
     port: int
@@ -229,6 +230,7 @@ class PortStatus:
     since: datetime | None = None
     reserved_for: tuple[Reservation, ...] = ()
     history: tuple[Tenure, ...] = ()
+    has_more_history: bool = False
 
 
 def node_port(session: Session, cluster: str, port: int, principal: Principal, now: datetime) -> PortStatus:
@@ -239,19 +241,34 @@ def node_port(session: Session, cluster: str, port: int, principal: Principal, n
     Raises:
         NotFound: no such cluster, or a number that is outside its range and that nobody has or had.
     """
-    pool = _cluster(session, cluster).pool
+    past = tenures(session, cluster, port, principal, PageRequest(TENURES, None))
     claim = ports.get(session, cluster, port)
-    history = tuple(
-        _seen(tenure, principal) for tenure in port_history.of_port(session, cluster, port, TENURES)
-    )
-    if port not in pool and claim is None and not history:
-        raise NotFound(f"Cluster {cluster} gives out node ports {pool}; {port} is none of them.")
     rules = tuple(rule for rule in reservations.holding(session, cluster, now) if port in rule)
+    told = PortStatus(
+        port, "free", reserved_for=rules, history=past.items, has_more_history=past.next is not None
+    )
     if claim is None or claim.is_over(now):
-        return PortStatus(port, "free", reserved_for=rules, history=history)
+        return told
     [claim] = ports.with_ends(session, [claim])
-    owner = PortOwner(claim.team, claim.namespace, claim.name)
-    return PortStatus(port, claim.state.value, owner, claim.reason, claim.until, claim.since, rules, history)
+    owner, state = PortOwner(claim.team, claim.namespace, claim.name), claim.state.value
+    return replace(told, state=state, owner=owner, reason=claim.reason, until=claim.until, since=claim.since)
+
+
+def tenures(
+    session: Session, cluster: str, port: int, principal: Principal, page: PageRequest
+) -> Page[Tenure]:
+    """Return who had a port, newest first; every authenticated principal may.
+
+    Raises:
+        NotFound: see ``node_port``.
+    """
+    pool = _cluster(session, cluster).pool
+    before = None if page.after is None else _number(page.after, MOST_EVENT)
+    rows = port_history.of_port(session, cluster, port, page.size + 1, before)
+    if port not in pool and not rows and before is None and ports.get(session, cluster, port) is None:
+        raise NotFound(f"Cluster {cluster} gives out node ports {pool}; {port} is none of them.")
+    seen = [_seen(tenure, principal) for tenure in rows]
+    return page_of(seen, page.size, (str(rows[: page.size][-1].id),) if rows else ())
 
 
 def _seen(tenure: Tenure, principal: Principal) -> Tenure:

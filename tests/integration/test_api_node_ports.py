@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from service.domain.ports import Pool
@@ -51,6 +52,7 @@ def test_a_port_tells_since_when_and_by_whom_it_is_held(world: World) -> None:
         "until": "2030-01-15T12:00:00Z",  # undecided until then, it expires
         "reserved_for": None,
         "history": [],
+        "has_more_history": False,
     }
 
 
@@ -116,6 +118,48 @@ def test_the_newest_owner_before_comes_first(world: World, clock) -> None:
     assert [tenure["owner"]["name"] for tenure in history] == ["second", "first"]
 
 
+def test_a_long_past_is_cut_and_says_so_and_is_read_page_by_page(world: World) -> None:
+    owners = ("team", "namespace", "name", "reason", "began_at", "ended_at", "ending", "exposure_id")
+    world.ann.delete(world.ann.submit().location, If_Match="*")
+    with world.transaction() as session:
+        copied = ", ".join(name for name in owners if name != "name")
+        session.execute(
+            text(
+                f"INSERT INTO port_history (cluster, port, state, name, {copied}) "
+                f"SELECT cluster, port, state, 'old-' || number, {copied} "
+                "FROM port_history, generate_series(1, 51) AS number"
+            )
+        )
+    shown = world.ann.get(ADDRESS).json
+    assert (len(shown["history"]), shown["has_more_history"]) == (50, True)
+    read, address = [], f"{ADDRESS}/history?page_size=20"
+    while address:
+        page = world.ann.get(address)
+        read += page.json["items"]
+        address = page.headers.get("Link", "").removeprefix("<").removesuffix('>; rel="next"')
+    assert [tenure["owner"]["name"] for tenure in read] == [f"old-{n}" for n in range(51, 0, -1)] + ["hello"]
+    assert read[:50] == shown["history"]
+
+
+def test_a_whole_past_says_that_there_is_no_more(world: World) -> None:
+    world.ann.delete(world.ann.submit().location, If_Match="*")
+    shown, page = world.ann.get(ADDRESS).json, world.ann.get(f"{ADDRESS}/history").json
+    assert shown["has_more_history"] is False
+    assert page == {"items": shown["history"], "next_page_token": None}
+
+
+def test_the_exposures_of_the_past_are_hidden_from_strangers_in_its_pages_too(world: World) -> None:
+    world.ann.delete(world.ann.submit().location, If_Match="*")
+    [tenure] = world.ben.get(f"{ADDRESS}/history").json["items"]
+    assert (tenure["owner"], tenure["exposure_id"]) == (OWNER, None)
+
+
+def test_the_past_of_a_number_that_was_never_there_is_not_found(world: World) -> None:
+    set_pool(world, Pool(30020, 30040))
+    assert world.ben.get("/v1/clusters/dev/node-ports/30021/history").json["items"] == []
+    assert_problem(world.ben.get("/v1/clusters/dev/node-ports/30008/history"), 404, "not-found")
+
+
 def test_a_reserved_port_says_for_whom(world: World) -> None:
     rule = {"first": 30005, "last": 30009, "team": "team-b", "reason": "partners"}
     world.pia.put("/v1/clusters/dev/reservations/edge", rule)
@@ -143,6 +187,17 @@ def test_a_full_pool_counts_who_has_it_and_says_when_to_come_back(world: World) 
     assert problem["teams"] == {"team-a": 1}
     assert problem["next_free_at"] == "2030-01-01T14:00:00Z"
     assert answer.headers["Retry-After"] == "7200"
+
+
+def test_a_full_pool_names_every_team_that_has_a_number(world: World) -> None:
+    teams = [f"crew-{number}" for number in range(1, 7)]
+    set_pool(world, Pool(30007, 30012))
+    for team in teams:
+        world.ann.submit(named(team))
+    with world.transaction() as session:
+        session.execute(text("UPDATE port_claim SET team = name WHERE state = 'held'"))
+    problem = assert_problem(world.ben.post("/v1/exposures", for_team_b()), 409, "pool-exhausted")
+    assert problem["teams"] == dict.fromkeys(teams, 1)
 
 
 def test_a_full_pool_where_nothing_cools_says_to_come_back_in_a_minute(world: World) -> None:

@@ -1,17 +1,21 @@
 """Ports that a later live revision does without: they cool once the cluster has let them go, not before."""
 
+from copy import deepcopy
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from service.domain.errors import ClusterAway
+from service.domain.errors import ClusterAway, ObjectChanged
 from service.domain.exposure import Allocation, Decision, NodePort, PortOrigin
 from service.domain.manifest import digest, render
 from service.domain.spec import ExposureType, ServicePort
+from service.reconciler.recording import IN_FLIGHT
 from service.store import port_history, tables
 from tests.conftest import Clock
+from tests.fakes import Document
 from tests.integration.reconciler_world import COOLING, PORT, SteppingWorld, Story
 from tests.postgres import Database
 
@@ -53,6 +57,24 @@ def one_port(story: Story, world: SteppingWorld) -> tuple[ServicePort, ...]:
 def inner(story: Story, world: SteppingWorld) -> dict[str, Any]:
     ports = tuple(replace(port, node_port=None) for port in world.record(story).revisions[0].spec.ports)
     return {"type": ExposureType.CLUSTER_IP, "ports": ports}
+
+
+def lose_a_change(world: SteppingWorld, story: Story) -> Document:
+    """Let a second port be asked for and approved, and its PUT be given up; return what is under way."""
+    sent: list[Document] = []
+    at, api = f"{story.at}/revisions/2", world.api
+    assert api.ann.patch(story.at, {"spec": {"ports": TWO}}).status_code == 202
+    digest = story.status()["pending"]["digest"]
+    assert api.eve.post(f"{at}/reviews", {"verdict": "approve", "digest": digest}).status_code == 201
+    world.cluster.mutate_writes(lambda service: sent.append(deepcopy(service)))
+    world.cluster.refuse_next("replace", ClusterAway("no answer"))
+    world.cycle()
+    world.cluster.mutate_writes(None)
+    return sent[0]
+
+
+def withdraw(world: SteppingWorld, story: Story) -> None:
+    assert world.api.ann.post(f"{story.at}/revisions/2/withdraw", {}, If_Match="*").status_code == 202
 
 
 def ending(world: SteppingWorld, port: int) -> str:
@@ -104,6 +126,8 @@ def test_while_the_change_is_not_known_to_be_done_nothing_cools(world: SteppingW
     world.cycle()
     assert world.claimed(30008) == "bound"
     world.later(seconds=2)
+    assert (story.status()["live"]["revision"], world.claimed(30008)) == (2, "bound")
+    world.later(seconds=IN_FLIGHT.total_seconds())
     assert world.claimed(30008) == "cooling"
 
 
@@ -133,3 +157,68 @@ def test_healing_a_live_revision_releases_nothing(world: SteppingWorld) -> None:
     world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"app": "mine"}))
     world.cycle()
     assert (world.claimed(PORT), world.claimed(30008)) == ("bound", "bound")
+
+
+# A change that was given up, taken back, and may still arrive.
+
+
+def test_the_port_of_a_change_that_may_still_arrive_is_kept_though_it_was_taken_back(
+    world: SteppingWorld,
+) -> None:
+    story = world.live()
+    late = lose_a_change(world, story)
+    withdraw(world, story)
+    world.later(seconds=2)
+    assert (story.condition("Applied"), world.claimed(30008)) == (("True", "InSync"), "bound")
+    world.cluster.replace(late)
+    world.cycle()
+    assert [port["nodePort"] for port in world.service(story)["spec"]["ports"]] == [PORT]
+    assert (world.claimed(), world.claimed(30008)) == ("bound", "cooling")
+
+
+def test_the_port_of_a_change_that_was_taken_back_cools_once_it_cannot_arrive_any_more(
+    world: SteppingWorld,
+) -> None:
+    story = world.live()
+    late = lose_a_change(world, story)
+    withdraw(world, story)
+    world.later(seconds=2)
+    world.later(seconds=IN_FLIGHT.total_seconds())
+    assert (world.claimed(), world.claimed(30008), world.cycle()) == ("bound", "cooling", 0)
+    assert late["spec"]["ports"][1]["nodePort"] == 30008
+    assert world.written() == ["replace"]
+
+
+def test_the_port_of_a_change_that_was_taken_back_cools_as_soon_as_a_later_write_refuses_it(
+    world: SteppingWorld,
+) -> None:
+    story = world.live()
+    late = lose_a_change(world, story)
+    withdraw(world, story)
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"].update(selector={"app": "mine"}))
+    world.later(seconds=2)
+    assert world.claimed(30008) == "cooling"
+    with pytest.raises(ObjectChanged):
+        world.cluster.replace(late)
+
+
+def test_a_change_that_has_arrived_before_the_watch_tells_of_it_is_not_sent_again(
+    world: SteppingWorld,
+) -> None:
+    story = world.live(ports=TWO)
+    revise(world, story, ports=one_port(story, world))
+    world.cluster.lose_answer_of("replace")
+    world.cycle()
+    world.clock.advance(seconds=2)
+    world.looker.look(listing=False)
+    assert (story.status()["live"]["revision"], world.claimed(30008)) == (2, "bound")
+    assert world.written() == ["replace"]
+
+
+def test_a_process_that_stood_still_before_a_change_does_not_send_it(world: SteppingWorld) -> None:
+    story = world.live(ports=TWO)
+    revise(world, story, ports=one_port(story, world))
+    frozen = count(0.0, 6.0)  # between any two looks at the clock
+    world.edge = world.edge_with(monotonic=lambda: next(frozen))
+    world.cycle()
+    assert (world.written(), world.claimed(30008)) == ([], "bound")

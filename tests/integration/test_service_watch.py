@@ -10,12 +10,12 @@ from typing import NoReturn
 
 import pytest
 
-from service.cluster.gateway import Change, Kind, Listing
+from service.cluster.gateway import Change, ChangeKind, Kind, Listing
 from service.domain.errors import ClusterAway, ListTooOld, WriteForbidden
 from service.domain.plan import Ref
 from service.reconciler.cache import ClusterCache
 from service.reconciler.edge import Edge
-from service.reconciler.watch import Watch
+from service.reconciler.watch import WATCH_SECONDS, Watch
 from tests.contract.builders import make_service
 from tests.fakes import FakeCluster
 from tests.integration.worker_harbour import eventually
@@ -124,6 +124,55 @@ def test_a_dropped_connection_goes_on_where_it_was_without_a_list(cluster: FakeC
         cluster.add_service(make_service("shop"))
         eventually(watch.knows(WEB), 2 * SOON_SECONDS)
     assert lists(cluster) == 1
+
+
+def test_a_dropped_connection_goes_on_from_the_last_bookmark() -> None:
+    class Noting(FakeCluster):
+        def __init__(self) -> None:
+            super().__init__()
+            self.begun: list[str] = []
+            self.taken: list[Change] = []
+
+        def watch(
+            self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]
+        ) -> Iterator[Change]:
+            self.begun.append(since)
+            for change in super().watch(kind, since, seconds, stopping):
+                yield change
+                self.taken.append(change)  # who asks for the next one has this one
+
+    noting = Noting()
+    with watching(noting) as watch:
+        eventually(watch.knows())
+        eventually(lambda: len(noting.begun) == 1)
+        noting.bookmark()
+        eventually(lambda: len(noting.taken) == 1)
+        noting.drop_watches()
+        eventually(lambda: len(noting.begun) == 2, 2 * SOON_SECONDS)
+    [bookmark] = noting.taken
+    assert (bookmark.kind, bookmark.resource_version) == (ChangeKind.BOOKMARK, noting.begun[1])
+    assert (noting.begun[0] != noting.begun[1], lists(noting)) == (True, 1)
+
+
+def test_what_a_watch_has_missed_is_listed_when_its_time_is_over() -> None:
+    class Deaf(FakeCluster):
+        asked_seconds = 0
+
+        def watch(
+            self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]
+        ) -> Iterator[Change]:
+            self.asked_seconds = seconds
+            for _ in super().watch(kind, since, 2, stopping):
+                yield from ()  # it is told nothing, and ends as one does whose minutes are over
+
+    deaf = Deaf()
+    deaf.add_namespace("shop")
+    with watching(deaf) as watch:
+        eventually(watch.knows(), SOON_SECONDS)
+        deaf.add_service(make_service("shop"))
+        eventually(watch.knows(WEB), 4 * SOON_SECONDS)
+    assert lists(deaf) == 2
+    assert WATCH_SECONDS[0] <= deaf.asked_seconds <= WATCH_SECONDS[1]
 
 
 def test_a_forgotten_version_is_listed_again(cluster: FakeCluster) -> None:
