@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine, text
 
 from bench._candidates import POOL, STATIC, Candidate, candidates
+from bench._goals import at_most
 from bench._pgbench import Act, Latencies, run_acts
 from devcluster.postgres import EmbeddedPostgres
 from service.admin.migrate import migrate
@@ -137,11 +138,11 @@ def main() -> None:
         print(f"pools {POOL}; what choosing adds to an act that chooses nothing, ms (x: of the empty pool's)")
         for candidate in (chosen, *others):
             fill(owner)
-            compare(candidate, measured)
+            compare(candidate, measured, has_goal=candidate is chosen)
         live_through(owner, TENURES)
         fill(owner)
         print(f"\nAfter {TENURES:,} tenures; the second x: of an empty pool's without any", end="")
-        compare(chosen, measured, has_past=True)
+        compare(chosen, measured, has_goal=True, has_past=True)
         owner.dispose()
 
 
@@ -164,7 +165,11 @@ def young(script: str) -> str:
 
 
 def compare(
-    candidate: Candidate, measured: Callable[[Candidate, int, int, int], list[Act]], has_past: bool = False
+    candidate: Candidate,
+    measured: Callable[[Candidate, int, int, int], list[Act]],
+    *,
+    has_goal: bool,
+    has_past: bool = False,
 ) -> None:
     """Print a candidate's figures, a line a case; with a past also beside a pool's that has none."""
     print(f"\n{candidate.name}")
@@ -177,10 +182,12 @@ def compare(
         for filling, latencies in zip(fillings, found, strict=False):
             p50, p99 = latencies.median() - nothing.median(), latencies.at(0.99) - nothing.median()
             ratios = ", ".join(f"{p50 / other:5.2f} x {other:.3f}" for other in beside)
-            verdict = "" if p50 <= GOAL * min(beside) else f"  above {GOAL}"
+            ratio = p50 / min(beside)
+            is_bound = has_goal and not filling.cooling
+            goal = at_most(f"{clients} clients, {filling}", ratio, GOAL) if is_bound else ""
             print(
                 f"  {clients:2} clients, {filling}: p50 {p50:7.3f} ({ratios})"
-                f"   p99 {p99:8.3f}   {len(latencies.milliseconds):5} acts{verdict}"
+                f"   p99 {p99:8.3f}   {len(latencies.milliseconds):5} acts  {goal}".rstrip()
             )
 
 

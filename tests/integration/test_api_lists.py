@@ -73,7 +73,7 @@ def test_the_ledger_is_open_to_everyone_known(world: World) -> None:
         "state": "held",
         "owner": {"team": "team-a", "namespace": "team-a", "name": "hello"},
         "reason": "product demo on Thursday",
-        "until": None,
+        "until": "2030-01-15T12:00:00Z",
     }
     assert claim.items() <= world.ben.get("/v1/clusters/dev/node-ports/30007").json.items()
     assert world.ben.get("/v1/clusters/dev/node-ports").json == {"items": [claim], "next_page_token": None}
