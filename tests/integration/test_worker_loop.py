@@ -3,12 +3,15 @@
 import threading
 from datetime import datetime
 from itertools import count
+from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import text
 
 from service.cluster.gateway import Gateway, Kind
 from service.domain.errors import ClusterAway, NamespaceMissing
+from service.store import policies
 from service.store.database import wake
 from tests.integration.reconciler_world import Cluster, node_port_thief
 from tests.integration.worker_harbour import (
@@ -20,6 +23,8 @@ from tests.integration.worker_harbour import (
     is_live,
     settled,
 )
+
+SHIPPED = Path(__file__).parents[2] / "service/policies/target-ports.yaml"
 
 
 def test_word_of_an_approval_brings_the_service_long_before_the_poll(harbour: Harbour) -> None:
@@ -80,6 +85,33 @@ def test_word_of_the_cluster_itself_is_heard_long_before_the_poll(harbour: Harbo
     eventually(is_live(story), SOON_SECONDS)
     harbour.world.cluster.remove("team-a", "hello")
     eventually(lambda: not harbour.world.is_gone(story), SOON_SECONDS)
+
+
+def test_a_node_address_that_changes_is_in_every_access_within_a_second(harbour: Harbour) -> None:
+    harbour.world.cluster.add_node("node-1", "192.0.2.10")
+    harbour.start()
+    settled(harbour)
+    stories = [harbour.approved(name=name) for name in ("a", "b", "c")]
+    for story in stories:
+        eventually(is_live(story))
+
+    harbour.world.cluster.add_node("node-1", "192.0.2.99")
+    eventually(lambda: all("192.0.2.99:" in str(story.status()["access"]) for story in stories), 1.0)
+
+
+def test_a_forbidden_number_behind_a_name_suspends_within_a_second(harbour: Harbour) -> None:
+    world = harbour.world
+    rule = yaml.safe_load(SHIPPED.read_text())
+    with world.transaction() as session:
+        made = policies.add(session, rule["name"], rule, {"person": "pia"}, world.now())
+        policies.activate(session, made.name, made.version, {"person": "pat"}, world.now())
+    harbour.start()
+    settled(harbour)
+    story = world.request(ports=[{"port": 80, "target_port": "http"}]).approve()
+    eventually(is_live(story))
+
+    world.cluster.add_endpoints("team-a", "hello", named_port=22)
+    eventually(lambda: story.status()["state"] == "Suspended", 1.0)
 
 
 def test_a_foreign_service_is_in_the_ledger_long_before_the_poll(harbour: Harbour) -> None:

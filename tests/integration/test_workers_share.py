@@ -17,6 +17,13 @@ from tests.integration.worker_harbour import (
     settled,
 )
 
+SHARED_SECONDS = 10.0
+
+
+def counts(harbour: Harbour) -> list[int]:
+    """Return how many clusters each worker has, ascending."""
+    return sorted(Counter(harbour.holders().values()).values())
+
 
 def keepers() -> list[str]:
     """Return the cluster of each keeper that lives."""
@@ -40,6 +47,19 @@ def test_who_stops_hands_back_and_another_worker_takes_over_at_once(harbour: Har
     assert harbour.holders() == {"dev": "worker-102"}
 
 
+def test_ten_seconds_after_a_worker_came_or_went_the_counts_differ_by_at_most_one(harbour: Harbour) -> None:
+    for name in ("c1", "c2", "c3"):
+        harbour.gateways[name] = Cluster
+        harbour.add_cluster(name, name)
+    harbour.start()
+    eventually(lambda: len(harbour.holders()) == 4)
+
+    second = harbour.start()
+    eventually(lambda: counts(harbour) == [2, 2], SHARED_SECONDS)
+    second.stop()
+    eventually(lambda: counts(harbour) == [4], SHARED_SECONDS)
+
+
 def test_who_comes_gets_a_share_and_each_cluster_keeps_one_keeper(brisk: Harbour) -> None:
     others = {name: Cluster() for name in ("c1", "c2", "c3")}
     for name, other in others.items():
@@ -49,7 +69,7 @@ def test_who_comes_gets_a_share_and_each_cluster_keeps_one_keeper(brisk: Harbour
     eventually(lambda: len(brisk.holders()) == 4)
     brisk.start(poll_seconds=0.2)
 
-    eventually(lambda: sorted(Counter(brisk.holders().values()).values()) == [2, 2])
+    eventually(lambda: counts(brisk) == [2, 2])
     eventually(lambda: keepers() == ["cluster-c1", "cluster-c2", "cluster-c3", "cluster-dev"])
 
 
