@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
+from typing import TypeAlias
 from uuid import UUID
 
 import pytest
@@ -73,6 +74,10 @@ class Row:
     cooling: "Row | None" = field(default=None, compare=False)  # no reader is told of it
 
 
+Ended: TypeAlias = tuple[str, UUID | str, datetime]
+"""How a tenure ended, whose it was, and when."""
+
+
 class Ledger(RuleBasedStateMachine):
     """One cluster of its own for each run."""
 
@@ -85,7 +90,8 @@ class Ledger(RuleBasedStateMachine):
         self.rows: dict[int, Row] = {}
         self.teams: dict[UUID, str] = {}
         self.rules: dict[str, Reservation] = {}
-        self.ended: dict[int, list[str]] = {}
+        self.ended: dict[int, list[Ended]] = {}
+        self.in_the_cluster: dict[int, UUID | str] = {}
         with self.transaction() as session:
             identities.put_cluster(session, identities.Cluster(self.cluster, None, self.pool), self.now)
             for team in TEAMS:
@@ -139,6 +145,7 @@ class Ledger(RuleBasedStateMachine):
             assert ports.bind(session, exposure, own | some, self.now)() == own
         for number in own:
             self.rows[number] = replace(self.rows[number], state="bound", cooling=None)
+            self.in_the_cluster[number] = exposure
 
     @rule(exposure=ours, keep=SOME, how=st.sampled_from([Ending.DROPPED, Ending.RELEASED]))
     def release(self, exposure: UUID, keep: frozenset[int], how: Ending = Ending.RELEASED) -> None:
@@ -146,13 +153,20 @@ class Ledger(RuleBasedStateMachine):
         with self.transaction() as session:
             assert ports.release(session, exposure, keep, until, self.now, how) == sorted(gone)
         for number in gone:
-            self.ended.setdefault(number, []).append(how.value)
+            self.ended.setdefault(number, []).append((how.value, exposure, self.now))
             self.rows[number] = replace(self.rows[number], state="cooling", until=until)
+            del self.in_the_cluster[number]
 
     @rule(exposure=ours)
     def come_and_go(self, exposure: UUID) -> None:
         self.bind(exposure, frozenset())
         self.release(exposure, frozenset())
+
+    @rule(exposure=ours)
+    def come_back(self, exposure: UUID) -> None:
+        """Have the earlier numbers again, and others in the place of those that are gone."""
+        cooling = self._of(exposure, "cooling")
+        self._hold(exposure, self.teams[exposure], set(), len(cooling) + 1, frozenset(cooling))
 
     @rule(exposure=ours)
     def take_back_in_vain(self, exposure: UUID) -> None:
@@ -181,6 +195,8 @@ class Ledger(RuleBasedStateMachine):
         self._end(lost, Ending.LOST)
         had = {number: row.owner for number, row in self.rows.items() if row.state == "foreign"}
         self._end({n for n, owner in had.items() if observed.get(n) != owner}, Ending.GONE)
+        ours = {n: owner for n, owner in self.in_the_cluster.items() if isinstance(owner, UUID)}
+        self.in_the_cluster = {**observed, **ours}
         for number, name in observed.items():
             if number not in bound and had.get(number) != name:
                 self.rows[number] = Row("foreign", name, since=self.now)
@@ -194,6 +210,7 @@ class Ledger(RuleBasedStateMachine):
         if own:
             self._end({number}, Ending.LOST)
             self.rows[number] = Row("foreign", "dns", since=self.now)
+            self.in_the_cluster[number] = "dns"
 
     # What the platform and the clock do.
 
@@ -240,6 +257,8 @@ class Ledger(RuleBasedStateMachine):
             claims = ports.page(session, self.cluster, 0, 1000, self.now)
         told = {c.port: Row(c.state.value, c.exposure_id or c.name, c.until, c.since or NOON) for c in claims}
         assert told == self.rows
+        for number, owner in self.in_the_cluster.items():
+            assert (told[number].state in ("bound", "foreign"), told[number].owner) == (True, owner)
         assert [c.team for c in claims] == [self.teams.get(self.rows[c.port].owner) for c in claims]  # type: ignore[call-overload]
 
     @invariant()
@@ -255,7 +274,10 @@ class Ledger(RuleBasedStateMachine):
         with self.transaction() as session:
             for number, endings in self.ended.items():
                 told = port_history.of_port(session, self.cluster, number, 1000)
-                assert [tenure.ending.value for tenure in reversed(told)] == endings
+                assert [
+                    (tenure.ending.value, tenure.exposure_id or tenure.owner.name, tenure.ended_at)
+                    for tenure in reversed(told)
+                ] == endings
 
     # How the model decides.
 
@@ -270,8 +292,7 @@ class Ledger(RuleBasedStateMachine):
 
     def _end(self, numbers: Collection[int], how: Ending) -> None:
         for number in numbers:
-            self.ended.setdefault(number, []).append(how.value)
-            del self.rows[number]
+            self.ended.setdefault(number, []).append((how.value, self.rows.pop(number).owner, self.now))
 
     def _may_have(self, number: int, exposure: UUID, team: str) -> bool:
         row = self.rows.get(number)
@@ -281,13 +302,30 @@ class Ledger(RuleBasedStateMachine):
             return isinstance(row.owner, UUID) and self.teams[row.owner] == team
         return row.state in ("held", "bound") and row.owner == exposure
 
-    def _hold(self, exposure: UUID, team: str, asked: set[int], chosen: int) -> bool:
+    def _is_kept_from(self, team: str, number: int) -> bool:
+        """Return whether a reservation that holds keeps a number for somebody else."""
+        return any(
+            rule.first <= number <= rule.last and rule.team != team and rule.until > self.now
+            for rule in self.rules.values()
+            if rule.until is not None
+        )
+
+    def _hold(
+        self, exposure: UUID, team: str, asked: set[int], chosen: int, earlier: frozenset[int] = frozenset()
+    ) -> bool:
         """Hold ports and compare with what the model expects; return whether they were had."""
         self.turn += 5  # of this run alone: the same steps must give the same numbers again
         ranges = choosable(self.pool, list(self.rules.values()), team, self.now, self.turn)
-        preferred = [n for numbers in ranges for n in numbers if n not in self.rows and n not in asked]
+        back = {number for number in earlier if self._may_have(number, exposure, team)}
+        chosen -= len(back)
+        preferred = [n for numbers in ranges for n in numbers if n not in {*self.rows, *asked, *back}]
         refused = sorted(n for n in asked if not self._may_have(n, exposure, team))
-        want = ports.Want(asked={number: f"#/{number}" for number in asked}, count=chosen, ranges=ranges)
+        want = ports.Want(
+            asked={number: f"#/{number}" for number in asked},
+            earlier=earlier,
+            count=chosen + len(back),
+            ranges=ranges,
+        )
         taker = ports.Taker(
             exposure, Metadata(self.cluster, team, f"e{exposure.int}", team), "tried", self.now
         )
@@ -307,13 +345,14 @@ class Ledger(RuleBasedStateMachine):
             return False
         with self.transaction() as session:
             held = self._take(session, taker, want)
-        assert held.stated == asked
+        assert held.stated == asked | back
         assert set(held.chosen) <= set(preferred)
+        assert not any(self._is_kept_from(team, number) for number in held.chosen)
         # Within a range the ledger may pass over a number whose cooling has just ended.
         for numbers in ranges:
             assert len(set(held.chosen) & set(numbers)) == len(set(preferred[:chosen]) & set(numbers))
         self.teams[exposure] = team
-        for number in {*asked, *held.chosen}:
+        for number in {*asked, *back, *held.chosen}:
             row = self.rows.get(number)
             if row is None or row.owner != exposure or row.state == "cooling":
                 self.rows[number] = Row("held", exposure, since=self.now, cooling=row)
