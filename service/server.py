@@ -13,8 +13,13 @@ from gunicorn.app.base import BaseApplication
 class Server(BaseApplication):
     """Serves one WSGI app by gunicorn's settings: name → value, as in its documentation."""
 
-    def __init__(self, app: Callable[..., Any], settings: Mapping[str, object]) -> None:
-        self._app, self._settings = app, settings
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        settings: Mapping[str, object],
+        configure_logs: Callable[[], object],
+    ) -> None:
+        self._app, self._settings, self._configure_logs = app, settings, configure_logs
         super().__init__()
 
     def load_config(self) -> None:
@@ -23,5 +28,6 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        """Return the app, a WSGI callable."""
+        """Return the app, a WSGI callable; called when gunicorn has its log, which ours replaces."""
+        self._configure_logs()
         return self._app

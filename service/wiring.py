@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -196,4 +197,5 @@ def run_api(settings: Settings) -> None:
             "graceful_timeout": 25,
             "timeout": 60,
         },
+        partial(configure_logs, settings.log_format, "api"),
     ).run()

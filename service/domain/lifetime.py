@@ -114,19 +114,25 @@ def deadlines(record: ExposureRecord) -> list[Deadline]:
     return sorted(found)
 
 
-def kept_until(record: ExposureRecord) -> datetime | None:
-    """Return when the clock takes an exposure's node ports if nobody acts; None: never, as far as known.
+def kept_until(record: ExposureRecord, port: int) -> datetime | None:
+    """Return when the clock takes a node port if nobody acts; None: never, as far as known.
 
     What is live ends a time of grace after its lifetime, what never was with its approval or its waiting.
     """
-    at = {deadline.due: deadline.at for deadline in deadlines(record)}
-    if record.newest(Decision.LIVE) is not None:
-        over = at.get(Due.SUSPEND)
-        ends = [at.get(Due.REMOVE), at.get(Due.END_BREAK_GLASS), over + GRACE if over is not None else None]
-        return min((end for end in ends if end is not None), default=None)
-    if record.newest(Decision.APPROVED) is not None:
-        return at.get(Due.END_BREAK_GLASS, at.get(Due.EXPIRE_APPROVED))
-    return at.get(Due.EXPIRE_PENDING)
+
+    def at(due: Due, of: Revision | None = None) -> list[datetime]:
+        wanted = 0 if of is None else of.number
+        return [each.at for each in deadlines(record) if each.due is due and wanted in (0, each.revision)]
+
+    has_it = [revision for revision in record.revisions if port in revision.allocation.numbers()]
+    by_decision = {revision.decision: revision for revision in has_it}
+    if live := by_decision.get(Decision.LIVE):
+        ends = [*at(Due.REMOVE), *(over + GRACE for over in at(Due.SUSPEND)), *at(Due.END_BREAK_GLASS, live)]
+    elif approved := by_decision.get(Decision.APPROVED):
+        ends = [*at(Due.EXPIRE_APPROVED, approved), *at(Due.END_BREAK_GLASS, approved)]
+    else:
+        ends = at(Due.EXPIRE_PENDING)
+    return min(ends, default=None)
 
 
 def _of_pending(record: ExposureRecord) -> Iterator[Deadline]:

@@ -67,8 +67,10 @@ from service.reconciler.steps import Begun, Steps
 
 log = logging.getLogger(__name__)
 
-SEND_WITHIN_SECONDS = 5.0
-"""No create or change starts later than this after its look: who was stopped meanwhile looks again."""
+SEND_WITHIN_SECONDS = 8.0
+"""No write starts later than this after its time was stored, so none arrives after IN_FLIGHT: a process that
+was stopped meanwhile looks again. It is enough for the two calls before it, should they take all of 4 s.
+"""
 
 Act = Callable[[Action, Desired, Observed | None], None]
 
@@ -142,7 +144,7 @@ class Executor(Steps):
         else:
             start = self._start(want)
             record = self._prepare(want, start.token, **start.known)
-        if record is None or self._edge.monotonic() - start.at > SEND_WITHIN_SECONDS:
+        if record is None or self._is_late(want, start.at, start.token):
             return
         token, sent = start.token, with_mark(want.manifest, want.marked(start.token))
         if want.cluster_ip is not None:  # the address that it had: clients may know it
@@ -157,6 +159,16 @@ class Executor(Steps):
             self._fail(want, failure_of(error), spent=token)
         else:
             self._written(want, stored, sent, action.reason)
+
+    def _is_late(self, want: Desired, begun: float, spent: str | None = None) -> bool:
+        """Return whether a write comes too late to be sent; then that is said, and it is tried again."""
+        late = self._edge.monotonic() - begun
+        if late <= SEND_WITHIN_SECONDS:
+            return False
+        self._fail(
+            want, failure_of(ClusterAway(f"it took {late:.0f} s to get ready for a write")), spent=spent
+        )
+        return True
 
     def _start(self, want: Desired) -> "_Start":
         token = self._edge.entropy(16).hex()
@@ -197,7 +209,7 @@ class Executor(Steps):
         begun, sent_at = self._edge.monotonic(), self._edge.now()
         record = self._prepare(want, create_sent_at=sent_at)
         current = self._ours(action.ref, want) if record else None
-        if record is None or current is None or self._edge.monotonic() - begun > SEND_WITHIN_SECONDS:
+        if record is None or current is None or self._is_late(want, begun):
             return
         mark, live = Mark.of(current.service), record.newest(Decision.LIVE)
         token = mark.create_token if mark else self._edge.entropy(16).hex()  # the mark may have been stripped

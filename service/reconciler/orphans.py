@@ -57,7 +57,7 @@ class Orphans:
             due = [orphan for orphan in seen if sightings[orphan.uid].is_due(now)]
             released = orphans.released_at(session, name)
             due_sightings = [sightings[orphan.uid] for orphan in due]
-            strangers = len(stray) - len(seen)
+            strangers = sum(kind is not Standing.ORPHAN for kind in kinds.values())
             ours = len(marked) - strangers
             is_held = are_too_many(due_sightings, ours, self._cluster.removal_share, released)
             withheld = len(due) if is_held else 0

@@ -233,10 +233,9 @@ def with_ends(session: Session, claims: Sequence[PortClaim]) -> list[PortClaim]:
     states = (ClaimState.HELD, ClaimState.BOUND)
     ids = {claim.exposure_id for claim in claims if claim.exposure_id and claim.state in states}
     records = exposures.of_ids(session, sorted(ids)) if ids else {}
-    ends = {exposure_id: kept_until(record) for exposure_id, record in records.items()}
     return [
-        replace(claim, until=ends[claim.exposure_id])
-        if claim.state in states and claim.exposure_id in ends
+        replace(claim, until=kept_until(records[claim.exposure_id], claim.port))
+        if claim.state in states and claim.exposure_id in records
         else claim
         for claim in claims
     ]

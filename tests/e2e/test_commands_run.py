@@ -51,6 +51,11 @@ def loaded(log: Path) -> set[str]:
     return {name.strip().partition(".")[0] for name in lines}
 
 
+def told_by(log: Path) -> list[str]:
+    """Return what a process said itself."""
+    return [line for line in log.read_text().splitlines() if "import time:" not in line]
+
+
 def terminate(part: Part) -> int:
     """Send SIGTERM; return the exit code."""
     part.signal(signal.SIGTERM)
@@ -88,6 +93,10 @@ def test_the_commands_of_docker_compose_start_work_and_end(
             assert terminate(worker) == 0, worker.tail()
         assert terminate(api) == 0, api.tail()
         assert readiness(url) is None
+    for log in (api_log, worker_log):
+        assert [line for line in told_by(log) if not line.startswith("{")] == [], (
+            "JSON, the server's lines too"
+        )
     assert "flask" in loaded(api_log)
     assert "kubernetes" not in loaded(api_log)
     assert "kubernetes" in loaded(worker_log)

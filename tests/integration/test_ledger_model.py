@@ -6,12 +6,10 @@ may still have, and every tenure that ended is in the history.
 """
 
 import os
-from collections.abc import Collection
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from itertools import count
-from typing import TypeAlias
 from uuid import UUID
 
 import pytest
@@ -38,6 +36,7 @@ from service.store import exposures, foreign, identities, port_history, ports, r
 from service.workflow.act import Act
 from service.workflow.draft import requested
 from tests.builders import NOON, make_exposure, make_principal, make_revision
+from tests.integration.ledger_model import Model, Row
 from tests.postgres import Database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -60,25 +59,7 @@ CLUSTERS = (f"model-{number}" for number in count())
 IDS = (UUID(int=number) for number in count(1))
 
 
-@dataclass(frozen=True)
-class Row:
-    """What the model knows of a number that somebody has: an exposure, or a foreign Service by its name.
-
-    ``cooling`` is what a held number was before, when its team took it back.
-    """
-
-    state: str
-    owner: UUID | str
-    until: datetime | None = None
-    since: datetime = NOON
-    cooling: "Row | None" = field(default=None, compare=False)  # no reader is told of it
-
-
-Ended: TypeAlias = tuple[str, UUID | str, datetime]
-"""How a tenure ended, whose it was, and when."""
-
-
-class Ledger(RuleBasedStateMachine):
+class Ledger(RuleBasedStateMachine, Model):
     """One cluster of its own for each run."""
 
     database: Database
@@ -87,11 +68,11 @@ class Ledger(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.cluster, self.pool, self.now, self.turn = next(CLUSTERS), POOLS[0], NOON, 0
-        self.rows: dict[int, Row] = {}
-        self.teams: dict[UUID, str] = {}
-        self.rules: dict[str, Reservation] = {}
-        self.ended: dict[int, list[Ended]] = {}
-        self.in_the_cluster: dict[int, UUID | str] = {}
+        self.rows = {}
+        self.teams = {}
+        self.rules = {}
+        self.ended = {}
+        self.in_the_cluster = {}
         with self.transaction() as session:
             identities.put_cluster(session, identities.Cluster(self.cluster, None, self.pool), self.now)
             for team in TEAMS:
@@ -283,32 +264,6 @@ class Ledger(RuleBasedStateMachine):
 
     def transaction(self) -> AbstractContextManager[Session]:
         return self.database.transaction()
-
-    def _state(self, number: int) -> str:
-        return self.rows[number].state if number in self.rows else "free"
-
-    def _of(self, exposure: UUID, state: str) -> set[int]:
-        return {n for n, row in self.rows.items() if row.owner == exposure and row.state == state}
-
-    def _end(self, numbers: Collection[int], how: Ending) -> None:
-        for number in numbers:
-            self.ended.setdefault(number, []).append((how.value, self.rows.pop(number).owner, self.now))
-
-    def _may_have(self, number: int, exposure: UUID, team: str) -> bool:
-        row = self.rows.get(number)
-        if row is None:
-            return True
-        if row.state == "cooling":
-            return isinstance(row.owner, UUID) and self.teams[row.owner] == team
-        return row.state in ("held", "bound") and row.owner == exposure
-
-    def _is_kept_from(self, team: str, number: int) -> bool:
-        """Return whether a reservation that holds keeps a number for somebody else."""
-        return any(
-            rule.first <= number <= rule.last and rule.team != team and rule.until > self.now
-            for rule in self.rules.values()
-            if rule.until is not None
-        )
 
     def _hold(
         self, exposure: UUID, team: str, asked: set[int], chosen: int, earlier: frozenset[int] = frozenset()

@@ -218,7 +218,7 @@ def test_a_change_that_has_arrived_before_the_watch_tells_of_it_is_not_sent_agai
 def test_a_process_that_stood_still_before_a_change_does_not_send_it(world: SteppingWorld) -> None:
     story = world.live(ports=TWO)
     revise(world, story, ports=one_port(story, world))
-    frozen = count(0.0, 6.0)  # between any two looks at the clock
+    frozen = count(0.0, 9.0)  # between any two looks at the clock
     world.edge = world.edge_with(monotonic=lambda: next(frozen))
     world.cycle()
     assert (world.written(), world.claimed(30008)) == ([], "bound")

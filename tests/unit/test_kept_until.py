@@ -15,7 +15,16 @@ from service.domain.exposure import (
     Suspension,
 )
 from service.domain.lifetime import GRACE, LATEST_START, NEVER_APPLIED, kept_until
-from tests.builders import EARLIER, NOON, make_exposure, make_record, make_revision, make_spec
+from tests.builders import (
+    EARLIER,
+    NOON,
+    NUMBER,
+    make_exposure,
+    make_port,
+    make_record,
+    make_revision,
+    make_spec,
+)
 
 UNDECIDED = NOON + timedelta(days=14)
 DAY = timedelta(days=1)
@@ -72,4 +81,21 @@ CASES: list[tuple[str, ExposureRecord, datetime | None]] = [
 
 @pytest.mark.parametrize(("record", "until"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_ports_are_kept_until_the_clock_takes_them(record: ExposureRecord, until: datetime | None) -> None:
-    assert kept_until(record) == until
+    assert kept_until(record, NUMBER) == until
+
+
+OTHER = make_spec(ports=(make_port(node_port=NUMBER + 1),))
+
+
+def test_a_port_that_only_an_open_change_has_is_kept_as_long_as_that() -> None:
+    change = make_revision(OTHER, number=2, decision=Decision.PENDING, pending_until=UNDECIDED)
+    record = make_record(live(None), change, exposure=started())
+    assert (kept_until(record, NUMBER), kept_until(record, NUMBER + 1)) == (None, UNDECIDED)
+
+
+def test_a_break_glass_change_that_is_not_reviewed_ends_its_own_ports_alone() -> None:
+    change = make_revision(
+        OTHER, number=2, decision=Decision.APPROVED, break_glass={"until": (NOON + DAY).isoformat()}
+    )
+    record = make_record(live(None), change, exposure=started())
+    assert (kept_until(record, NUMBER), kept_until(record, NUMBER + 1)) == (None, NOON + DAY)
