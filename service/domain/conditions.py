@@ -97,7 +97,7 @@ def _applied(record: ExposureRecord, now: datetime) -> Document:
     since = sync.changed_at or exposure.created_at
     if state is SyncState.UNKNOWN:
         since = record.view.seen_at or since
-    else:
+    elif state is not SyncState.IN_SYNC or sync.reason not in LACKING:  # an open change lacks that one
         reason, message = sync.reason or reason, sync.message or message
     return _condition("Applied", status, reason, message, since, generation)
 

@@ -18,6 +18,7 @@ from service.cluster.gateway import Gateway
 from service.domain.cluster import Rules
 from service.domain.errors import Busy, ClusterError, Unavailable
 from service.domain.exposure import ExposureRecord
+from service.domain.manifest import node_ports
 from service.domain.plan import Action, Create, Desired, Observed, Ref, plan
 from service.reconciler.adoption import adopt_waiting
 from service.reconciler.batch import Batch
@@ -294,5 +295,9 @@ class Cycle:
 
 
 def _may_act(record: ExposureRecord, want: Desired) -> bool:
-    """Return whether nothing is missing: a removal needs no port."""
-    return want.manifest is None or not lacking(record)
+    """Return whether nothing is missing of what is to be sent: a removal needs no port.
+
+    What an open change lacks stops that change alone, and what is live does not stop the change that does
+    without a lost port.
+    """
+    return want.manifest is None or not lacking(record) & node_ports(want.manifest)

@@ -130,7 +130,9 @@ def _say_why(session: Session, record: ExposureRecord, missing: frozenset[int], 
     if (record.sync.reason, record.sync.message) == (reason, message):
         return False
     values: dict[str, object] = {"reason": reason, "message": message, "retryable": not asked}
-    if record.sync.state is SyncState.IN_SYNC:
+    wanted = record.newest(Decision.APPROVED) or record.newest(Decision.LIVE)
+    is_needed = wanted is not None and bool(missing & wanted.allocation.numbers())
+    if is_needed and record.sync.state is SyncState.IN_SYNC:
         values["state"] = move_sync(record.sync.state, SyncState.DRIFTED).value
     sync.record(session, record.exposure.id, now, **values)
     newest = _undone(record)[-1]

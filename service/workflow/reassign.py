@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service.domain.errors import NodePortTaken, PoolExhausted
+from service.domain.errors import Busy, NodePortTaken, PoolExhausted
 from service.domain.exposure import Allocation, ExposureRecord, NodePort, Revision
 from service.domain.history import Ending
 from service.domain.reservation import choosable
@@ -82,7 +82,7 @@ def retake_port(
     taker = ports.Taker(exposure.id, exposure.metadata, revision.spec.justification, now)
     try:
         ports.hold(session, taker, ports.Want(asked={port: ""}))
-    except NodePortTaken:
+    except (NodePortTaken, Busy):  # a number that the pool has left behind has no row, and looks busy
         return False
     return True
 

@@ -86,10 +86,10 @@ class Story:
         self.id = UUID(made.json["metadata"]["id"])
         self.digest: str = made.json["status"]["pending"]["digest"]
 
-    def approve(self) -> "Story":
+    def approve(self, revision: int = 1, digest: str | None = None) -> "Story":
         """Let the platform approve what was read."""
-        verdict = {"verdict": "approve", "digest": self.digest}
-        answer = self._api.eve.post(f"{self.at}/revisions/1/reviews", verdict)
+        verdict = {"verdict": "approve", "digest": digest or self.digest}
+        answer = self._api.eve.post(f"{self.at}/revisions/{revision}/reviews", verdict)
         assert answer.status_code == 201, answer.text
         return self
 

@@ -218,6 +218,34 @@ def test_of_a_port_that_one_revision_asks_for_and_another_was_given_only_the_lat
     assert story.status()["state"] == "NeedsRequester"
 
 
+def test_what_is_live_is_healed_while_an_open_change_has_lost_its_port(world: SteppingWorld) -> None:
+    story = world.live()
+    story.change(ports=[{**CHOSEN[0], "node_port": LAST}])
+    world.cluster.add_service(node_port_thief(LAST))
+    world.cycle(2)
+    assert story.condition("Applied") == ("True", "InSync")
+    world.cluster.remove("team-a", "hello")
+    world.cycle(2)
+    assert world.service(story)["spec"]["ports"][0]["nodePort"] == PORT
+    said = story.kinds()
+    world.cycle(3)
+    assert story.kinds() == said
+
+
+def test_a_change_that_does_without_a_lost_port_is_made(world: SteppingWorld) -> None:
+    story = world.live()
+    world.cluster.remove("team-a", "hello")
+    world.cluster.add_service(node_port_thief())
+    world.cycle(2)
+    assert story.status()["state"] == "NeedsRequester"
+    digest = story.change(ports=[{**CHOSEN[0], "node_port": LAST}])["pending"]["digest"]
+    story.approve(2, digest)
+    world.cycle(2)
+    assert world.service(story)["spec"]["ports"][0]["nodePort"] == LAST
+    assert story.condition("Applied") == ("True", "InSync")
+    assert story.condition("Allocated") == ("True", "InLedger")
+
+
 def test_an_exposure_without_its_port_can_be_taken_back(world: SteppingWorld) -> None:
     story = world.approved()
     world.cluster.before_next("create", lambda: world.cluster.add_service(node_port_thief()))
