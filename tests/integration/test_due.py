@@ -54,7 +54,7 @@ def test_a_look_at_what_is_due_never_joins_all_with_all(
 
     facts = {"cluster": "dev", "now": world.now(), "lacking": ["NodePortTaken"]}
     touched = sum(map(rows_of, nodes(plan_of(own_database, facts))))
-    # Which of its tables are read as a whole is PostgreSQL's choice, by what autovacuum has seen of each so far.
+    # Which of its tables are read as a whole is up to PostgreSQL, by what autovacuum has seen of each.
     assert touched <= 6 * MANY, f"It looked at {touched} rows, and {MANY} exposures are in sync."
 
 
