@@ -23,7 +23,7 @@ from service.domain.plan import (
     Observed,
     Ref,
 )
-from service.reconciler.recording import ACTOR, IN_FLIGHT
+from service.reconciler.recording import ACTOR, may_arrive
 from service.store import events, exposures, ports, sync
 from service.store.database import Session
 from service.workflow import reassign
@@ -56,9 +56,8 @@ def thieves_of(
         have: the Service that has the exposure's name.
         conflicts: bound port of anybody → the stranger that has it.
     """
-    sent_at = record.sync.create_sent_at
-    may_arrive = bool(record.sync.create_tokens) and sent_at is not None and now < sent_at + IN_FLIGHT
-    if want is None or want.manifest is None or may_arrive:
+    is_create_open = bool(record.sync.create_tokens) and may_arrive(record, now)
+    if want is None or want.manifest is None or is_create_open:
         return {}
     kept = node_ports(have.service) if have is not None and want.owns(have) else frozenset()
     bound = {claim.port for claim in record.claims if claim.state is ClaimState.BOUND}

@@ -118,7 +118,7 @@ def applied(session: Session, want: Desired, outcome: Outcome, now: datetime, co
     became_live = revision.decision is Decision.APPROVED
     if became_live:
         _make_live(session, record, revision, now)
-    if outcome.is_answer or not _may_arrive(record, now):
+    if outcome.is_answer or not may_arrive(record, now):
         _release_dropped(session, record, revision, now + cooling, now)
     values: Document = {"aim": None, "next_attempt_at": None, "reason": None, "message": None}
     if outcome.reason == "calm":
@@ -277,18 +277,18 @@ def _identity(record: ExposureRecord, stored: Observed, now: datetime) -> Docume
 
     One that nobody waits for any more is remembered: should it arrive after all, it is known as ours.
     """
-    mark, may_arrive, known = Mark.of(stored.service), _may_arrive(record, now), record.sync
+    mark, is_open, known = Mark.of(stored.service), may_arrive(record, now), record.sync
     left = _without(record, mark.create_token if mark else None)
     return {
         "uid": stored.uid,
-        "create_tokens": left if may_arrive else [],
-        "create_sent_at": known.create_sent_at if may_arrive else None,
-        "late_tokens": [*known.late_tokens, *(() if may_arrive else left)][-REMEMBERED:],
+        "create_tokens": left if is_open else [],
+        "create_sent_at": known.create_sent_at if is_open else None,
+        "late_tokens": [*known.late_tokens, *(() if is_open else left)][-REMEMBERED:],
         "adopts_uid": None,
     }
 
 
-def _may_arrive(record: ExposureRecord, now: datetime) -> bool:
+def may_arrive(record: ExposureRecord, now: datetime) -> bool:
     """Return whether a write of ours may still come about: a read that finds nothing of it is no proof."""
     sent_at = record.sync.create_sent_at
     return sent_at is not None and now < sent_at + IN_FLIGHT

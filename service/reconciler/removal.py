@@ -7,7 +7,7 @@ from service.domain.lifecycle import Mover, move
 from service.domain.plan import Desired
 from service.reconciler.backoff import NO_HEALS
 from service.reconciler.desire import desired_of
-from service.reconciler.recording import IN_FLIGHT, tell, via
+from service.reconciler.recording import IN_FLIGHT, may_arrive, tell, via
 from service.store import exposures, ports, sync
 from service.store.database import Session
 from service.workflow.approval import finish
@@ -22,7 +22,7 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
     if record is None or not want.is_same_wish(desired_of(record, now)):
         return
     known = record.sync
-    if known.create_tokens and known.create_sent_at and now < known.create_sent_at + IN_FLIGHT:
+    if known.create_tokens and may_arrive(record, now):
         _wait_for_create(session, want, record, now)
         return
     sync.record(
