@@ -88,7 +88,7 @@ def test_a_late_call_changes_nothing_that_stays(
     )
 
 
-@pytest.mark.timeout(1800 if IS_LONG else 300)
+@pytest.mark.timeout(1800 if IS_LONG else 1200)  # it may settle for 900 s, and says what is wrong then
 @pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
 def test_cluster_and_ledger_agree_after_a_storm(fault_world: FaultWorld, seed: int, summary: list[str]):
     fault_world.start_second()
