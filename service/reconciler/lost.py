@@ -50,14 +50,15 @@ def thieves_of(
     """Return those of its bound ports that an exposure cannot have any more, since a stranger has them.
 
     It can while its own Service has that number (the cluster gave it out twice), and while a create of ours
-    may still arrive.
+    may still arrive. One that is suspended keeps its numbers in the ledger alone: the cluster gives them to
+    whoever asks. Of one that is to go, the next owner is found once they cool.
 
     Args:
         have: the Service that has the exposure's name.
         conflicts: bound port of anybody → the stranger that has it.
     """
     is_create_open = bool(record.sync.create_tokens) and may_arrive(record, now)
-    if want is None or want.manifest is None or is_create_open:
+    if want is None or is_create_open or (want.manifest is None and not want.is_suspended):
         return {}
     kept = node_ports(have.service) if have is not None and want.owns(have) else frozenset()
     bound = {claim.port for claim in record.claims if claim.state is ClaimState.BOUND}

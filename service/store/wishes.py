@@ -33,7 +33,8 @@ DUE = Prepared(
             WHERE state NOT IN ('none', 'in_sync', 'removed') OR reason = ANY (:lacking)
         UNION ALL SELECT exposure_id FROM exposure_sync WHERE paused AND state = 'removed'
       )
-      AND NOT (e.intent = 'suspended' AND s.state IN ('none', 'removed') AND s.create_tokens = '{}')
+      AND NOT (e.intent = 'suspended' AND s.state IN ('none', 'removed') AND s.create_tokens = '{}'
+        AND coalesce(s.reason <> ALL (:lacking), true))
       AND (s.next_attempt_at IS NULL OR s.next_attempt_at <= :now OR s.reason = ANY (:lacking)
         OR s.aim IS DISTINCT FROM CASE WHEN e.intent <> 'present' THEN 'removal' ELSE 'revision ' || (
             SELECT max(number) FROM revision WHERE exposure_id = e.id AND decision IN ('approved', 'live')
