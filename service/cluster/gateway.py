@@ -73,6 +73,8 @@ class Gateway(Protocol):
     def watch(self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]) -> Iterator[Change]:
         """Yield what happens to a kind, in order, until the time is over or somebody wants to stop.
 
+        It ends sooner when the server ends it, or has said nothing for longer than bookmarks mostly take.
+
         Args:
             since: the resourceVersion of a list, or of the last change that was seen.
             seconds: how long the server is to watch.
@@ -80,7 +82,7 @@ class Gateway(Protocol):
 
         Raises:
             ListTooOld: the server does not remember that version any more (410): list again.
-            ClusterAway: the connection broke, or the server has been silent for longer than bookmarks take.
+            ClusterAway: the connection broke.
         """
 
     def service(self, namespace: str, name: str) -> Document | None:

@@ -18,7 +18,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import InClusterConfigLoader
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from service.cluster.answers import change_of, classify, read_json
 from service.cluster.deadline import bind, ends_within, until
@@ -33,7 +33,10 @@ TRANSFER_SECONDS = CALL_TIMEOUT_SECONDS - 0.2
 SERVER_SECONDS = 3
 """When the apiserver itself gives up (504), so that it rarely finishes a write we have left; default 34."""
 SILENCE_SECONDS = 70.0
-"""Bookmarks come about every 60 s: a watch that is silent for longer has nobody at its other end."""
+"""Bookmarks come about every 60 s and are never promised: a kube-apiserver sends none that says nothing new.
+
+So a watch that is silent for longer may be a quiet one, or have nobody at its other end: a new one tells.
+"""
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where Kubernetes puts the token of a Pod, and the authority of its cluster."""
@@ -198,8 +201,11 @@ def _changes(stream: Any, silence_seconds: float, stopping: Callable[[], bool]) 
     lines = iter(stream)
     try:
         while not stopping():
-            with ends_within(silence_seconds), until(stopping):
-                line = next(lines, None)
+            try:
+                with ends_within(silence_seconds), until(stopping):
+                    line = next(lines, None)
+            except ReadTimeoutError:
+                return
             if line is None:
                 return
             yield change_of(line)

@@ -1,14 +1,15 @@
 """Keeps one kind of a cluster's cache up to date: list, then watch from there, again and again.
 
-A broken connection goes on where it was, without a list. What the server has forgotten (410), and what fails
-twice in a row, begins with a new list, and so does every few minutes anyway: a change that was missed for
-whatever reason is not missed for ever. Pauses double, are capped and jittered, so that a server that comes
-back is not met by everybody at once.
+A connection that breaks, or falls silent, goes on where it was, without a list. What the server has forgotten
+(410), and what fails twice in a row, begins with a new list, and so does every few minutes anyway: a change
+that was missed for whatever reason is not missed for ever. Pauses double, are capped and jittered, so that a
+server that comes back is not met by everybody at once.
 """
 
 import logging
 import threading
 from collections.abc import Callable
+from math import ceil
 
 from service.cluster.gateway import Gateway, Kind
 from service.domain.errors import ClusterError, ListTooOld
@@ -18,8 +19,8 @@ from service.reconciler.edge import Edge
 
 log = logging.getLogger(__name__)
 
-WATCH_SECONDS = (180, 300)
-"""How long a watch lasts until the next list: between the two, by chance."""
+LIST_SECONDS = (180, 300)
+"""How long is watched until the next list: between the two, by chance."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 SHORT_SECONDS = 1.0
@@ -37,6 +38,7 @@ class Watch:
         self._facts = {"cluster": cache.cluster, "kind": kind.value}
         self._stopping = threading.Event()
         self._since: str | None = None
+        self._list_at = 0.0
         self._failures = 0
 
     def stop(self) -> None:
@@ -71,24 +73,28 @@ class Watch:
         listed = self._gateway.list(self._kind, KEPT.get(self._kind))
         self._cache.relisted(self._kind, listed)
         self._since = listed.resource_version
+        shortest, longest = LIST_SECONDS
+        self._list_at = self._edge.monotonic() + shortest + (longest - shortest) * self._chance()
         self._wake()
 
     def _follow(self) -> None:
-        """Take in what a watch tells until its time is over."""
+        """Take in what one watch tells until it ends."""
         assert self._since is not None
-        shortest, longest = WATCH_SECONDS
-        seconds = shortest + round((longest - shortest) * self._chance())
         begun, told = self._edge.monotonic(), False
+        seconds = max(1, ceil(self._list_at - begun))
         for change in self._gateway.watch(self._kind, self._since, seconds, self._stopping.is_set):
             self._since, self._failures, told = change.resource_version, 0, True
             if self._cache.saw(self._kind, change):
                 self._wake()
         if self._stopping.is_set():
             return
-        if not told and self._edge.monotonic() - begun < SHORT_SECONDS:
+        ended = self._edge.monotonic()
+        if not told and ended - begun < SHORT_SECONDS:
             self._fail(f"the watch of {self._kind} ended as soon as it had begun")
-        else:
-            self._since, self._failures = None, 0
+            return
+        self._failures = 0
+        if ended >= self._list_at:
+            self._since = None
 
     def _fail(self, problem: str) -> None:
         """Go on where the watch was; when that fails as well, or a list did, what is known may be old."""

@@ -38,7 +38,7 @@ A node port that a killed kube-apiserver left allocated takes longest: it is fre
 these are 3 min apart (docs/kubernetes.md).
 """
 
-STILL_SECONDS = 3.0
+STILL_SECONDS, SAY_EVERY = 3.0, 30.0
 VICTIMS = ("api", "worker", "worker-2", "postgres", "kube-apiserver", "kube-apiserver-2", "etcd")
 
 
@@ -172,11 +172,16 @@ class Storm:
     def _settle(self, account: Account, vandal: Vandal) -> Snapshot:
         """Wait until nothing is left to do, and then whether it stays so; return how it is."""
         deadline, still_since, before = time.monotonic() + SETTLE_SECONDS, time.monotonic(), None
+        say_at = time.monotonic() + SAY_EVERY
         while True:
             snapshot = take(self._world.world)
             now, state = time.monotonic(), (len(snapshot.events), list(snapshot.exposures))
-            if state != before or [*unsettled(snapshot), *self._wrong(snapshot, account, vandal)]:
+            left = [*unsettled(snapshot), *self._wrong(snapshot, account, vandal)]
+            if state != before or left:
                 still_since, before = now, state
+            if now >= say_at:
+                say_at = now + SAY_EVERY
+                say("\n  ".join([f"storm {self._report.seed}: not settled yet", *left]))
             if now - still_since > STILL_SECONDS or now > deadline:
                 return snapshot
             time.sleep(0.25)

@@ -15,7 +15,7 @@ from service.domain.errors import ClusterAway, ListTooOld, WriteForbidden
 from service.domain.plan import Ref
 from service.reconciler.cache import ClusterCache
 from service.reconciler.edge import Edge
-from service.reconciler.watch import WATCH_SECONDS, Watch
+from service.reconciler.watch import LIST_SECONDS, Watch
 from tests.contract.builders import make_service
 from tests.fakes import FakeCluster
 from tests.integration.worker_harbour import eventually
@@ -29,22 +29,22 @@ def no_transaction() -> NoReturn:
     raise AssertionError("a watch has nothing to do in the database")
 
 
-def make_edge() -> Edge:
+def make_edge(monotonic: Callable[[], float]) -> Edge:
     chance = random.Random(7)
     return Edge(
-        no_transaction, lambda: datetime.now(UTC), time.monotonic, chance.randbytes, timedelta(0), a_judge()
+        no_transaction, lambda: datetime.now(UTC), monotonic, chance.randbytes, timedelta(0), a_judge()
     )
 
 
 class Watching:
     """A watch at work."""
 
-    def __init__(self, cluster: FakeCluster) -> None:
+    def __init__(self, cluster: FakeCluster, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.cache = ClusterCache("dev")
         self.woken = threading.Event()
         for kind in (Kind.ENDPOINT_SLICES, Kind.NODES):
             self.cache.relisted(kind, Listing([], "0"))
-        self._watch = Watch(Kind.SERVICES, cluster, self.cache, make_edge(), self.woken.set)
+        self._watch = Watch(Kind.SERVICES, cluster, self.cache, make_edge(monotonic), self.woken.set)
         self._thread = threading.Thread(target=self._watch.run)
         self._thread.start()
 
@@ -78,8 +78,8 @@ class Watching:
 
 
 @contextmanager
-def watching(cluster: FakeCluster) -> Iterator[Watching]:
-    found = Watching(cluster)
+def watching(cluster: FakeCluster, monotonic: Callable[[], float] = time.monotonic) -> Iterator[Watching]:
+    found = Watching(cluster, monotonic)
     try:
         yield found
     finally:
@@ -157,22 +157,50 @@ def test_a_dropped_connection_goes_on_from_the_last_bookmark() -> None:
 def test_what_a_watch_has_missed_is_listed_when_its_time_is_over() -> None:
     class Deaf(FakeCluster):
         asked_seconds = 0
+        passed = 0.0
 
         def watch(
             self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]
         ) -> Iterator[Change]:
             self.asked_seconds = seconds
             for _ in super().watch(kind, since, 2, stopping):
-                yield from ()  # it is told nothing, and ends as one does whose minutes are over
+                yield from ()  # it is told nothing
+            self.passed += seconds
 
     deaf = Deaf()
     deaf.add_namespace("shop")
-    with watching(deaf) as watch:
+    with watching(deaf, lambda: time.monotonic() + deaf.passed) as watch:
         eventually(watch.knows(), SOON_SECONDS)
         deaf.add_service(make_service("shop"))
         eventually(watch.knows(WEB), 4 * SOON_SECONDS)
     assert lists(deaf) == 2
-    assert WATCH_SECONDS[0] <= deaf.asked_seconds <= WATCH_SECONDS[1]
+    assert LIST_SECONDS[0] <= deaf.asked_seconds <= LIST_SECONDS[1]
+
+
+def test_a_silent_watch_is_no_fault_and_the_next_one_goes_on_without_a_list(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Silent(FakeCluster):
+        def __init__(self) -> None:
+            super().__init__()
+            self.since: list[str] = []
+
+        def watch(
+            self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]
+        ) -> Iterator[Change]:
+            self.since.append(since)
+            yield from super().watch(kind, since, 2, stopping)  # and ends by itself, long before its time
+
+    silent = Silent()
+    silent.add_namespace("shop")
+    with watching(silent) as watch:
+        eventually(lambda: len(silent.since) == 2, 4 * SOON_SECONDS)
+        assert not watch.is_away()
+        silent.add_service(make_service("shop"))
+        eventually(watch.knows(WEB), SOON_SECONDS)
+    assert lists(silent) == 1
+    assert len(set(silent.since)) == 1
+    assert caplog.records == []
 
 
 def test_a_forgotten_version_is_listed_again(cluster: FakeCluster) -> None:
