@@ -41,6 +41,18 @@ SESSION_OPTIONS = (
     " -c jit=off"  # compiling costs more than the longest of these statements
 )
 
+WIRE_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""When a connection whose packets are swallowed is given up: after 10 s, where TCP itself takes 15 min and more.
+
+Seconds, but for the last one: ms that what was sent may go unconfirmed. (libpq, Parameter Key Words)
+"""
+
 
 class Transactions(Protocol):
     """Opens transactions: ``with transactions() as session``."""
@@ -69,7 +81,7 @@ def open_engine(url: str, pool_size: int = 5) -> Engine:
         isolation_level="AUTOCOMMIT",
         json_serializer=orjson.dumps,
         json_deserializer=orjson.loads,
-        connect_args={"connect_timeout": 5, "application_name": "wharfinger", "options": SESSION_OPTIONS},
+        connect_args={"application_name": "wharfinger", "options": SESSION_OPTIONS, **WIRE_OPTIONS},
     )
     event.listen(engine, "checkout", _refuse_hung_up)
     event.listen(engine, "do_execute", _execute)

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from devcluster import ApiAway, ApiRefused, ControlPlane
-from tests.e2e.snapshot import key_of, mark_of
+from tests.e2e.snapshot import key_of, mark_of, numbers_of
 from tests.e2e.world import Document
 
 BREATH_SECONDS = (0.05, 0.4)
@@ -40,6 +40,7 @@ class Vandal(threading.Thread):
         self._teams = list(namespaces.values())
         control_plane.add_namespace(self._own)
         self._edited: dict[tuple[str, str], deque[float]] = {}
+        self._numbers: set[int] = set()
         self._over = threading.Event()
         self.kept: dict[tuple[str, str], Document] = {}
         self.done: Counter[str] = Counter()
@@ -93,8 +94,13 @@ class Vandal(threading.Thread):
             self.done["deleted"] += 1
 
     def _take_port(self) -> None:
-        """Make a Service with a number that may be free, held, bound or cooling: the apiserver decides."""
-        self._make((self._own, f"thief-{self._chance.randrange(12)}"), self._chance.choice(PORTS))
+        """Make a Service with a number that may be free, held, bound or cooling: the apiserver decides.
+
+        Every other time one that it has seen at a Service of ours, which may be gone by now, or suspended.
+        """
+        numbers = sorted(self._numbers) if self._chance.random() < 0.5 else None
+        number = self._chance.choice(numbers or PORTS)
+        self._make((self._own, f"thief-{self._chance.randrange(12)}"), number)
         self.done["port taken"] += 1
 
     def _take_name(self) -> None:
@@ -127,6 +133,7 @@ class Vandal(threading.Thread):
         namespace = self._chance.choice(self._teams)
         items = self._admin.request("GET", _path(namespace))["items"]
         ours = [service for service in items if mark_of(service)]
+        self._numbers |= {number for service in ours for number in numbers_of(service)}
         return self._chance.choice(ours) if ours else None
 
 

@@ -15,9 +15,10 @@ CHUNK = 65_536
 class Wire:
     """Listens on loopback and leads to one port of it; ``port`` stays the same for its whole life."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, listener: socket.socket | None = None) -> None:
+        """``listener``: one that was opened elsewhere, in a network of its own."""
         self._target = ("127.0.0.1", target)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
