@@ -21,12 +21,15 @@ from service.domain.errors import (
     ObjectExists,
     ObjectMissing,
     PortAllocated,
+    WebhookFailed,
     WriteForbidden,
     WriteRefused,
 )
 from service.domain.spec import Document
 
 _ALREADY_ALLOCATED = "provided port is already allocated"
+_WEBHOOK_FAILED = "failed calling webhook"
+"""Whatever its fault, before anything is stored (k8s.io/apiserver, pkg/util/webhook, ErrCallingWebhook)."""
 _OUT_OF_RANGE = "provided port is not in the valid range"
 _FIXED = ("may not change once set", "field is immutable")
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
@@ -55,6 +58,8 @@ def classify(method: str, status: int, answer: Document) -> ClusterError:
         return ObjectExists(message) if exists else ObjectChanged(message)
     if status in (422, 500) and _ALREADY_ALLOCATED in message:
         return PortAllocated(message)
+    if status == 500 and _WEBHOOK_FAILED in message:
+        return WebhookFailed(message)
     if status == 422:
         return _classify_invalid(answer, message)
     if status in (408, 429) or not 400 <= status <= 499:

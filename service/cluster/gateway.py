@@ -97,6 +97,7 @@ class Gateway(Protocol):
                 port.
             NamespaceMissing: the namespace is not there (404).
             NamespaceTerminating: it is being deleted (403).
+            WebhookFailed: an admission webhook of the cluster does not work (500); nothing was written.
             WriteForbidden: RBAC, quota or an admission webhook (403).
             AddressRefused: the stated clusterIP is taken, or not of the cluster's (422).
             WriteRefused: any other 4xx.
@@ -108,7 +109,7 @@ class Gateway(Protocol):
         Raises:
             ObjectChanged: it changed or went meanwhile (409).
             FieldFixed: it has a field that never changes in place (422).
-            PortAllocated, ObjectMissing, WriteForbidden, WriteRefused: as for ``create``.
+            PortAllocated, ObjectMissing, WebhookFailed, WriteForbidden, WriteRefused: as for ``create``.
             ValueError: it carries no uid or no resourceVersion; nothing was sent.
         """
 
@@ -121,7 +122,7 @@ class Gateway(Protocol):
         Raises:
             ObjectExists, ObjectChanged: somebody else was faster (409).
             ObjectMissing: the namespace is not there (404), or the ConfigMap any more.
-            WriteForbidden, WriteRefused: as for ``create``.
+            WebhookFailed, WriteForbidden, WriteRefused: as for ``create``.
         """
 
     def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> None:
@@ -130,5 +131,5 @@ class Gateway(Protocol):
         Raises:
             ObjectChanged: another uid or resourceVersion by now (409).
             ObjectMissing: not there (404).
-            WriteForbidden, WriteRefused: as for ``create``.
+            WebhookFailed, WriteForbidden, WriteRefused: as for ``create``.
         """

@@ -9,6 +9,7 @@ from service.domain.errors import (
     FieldFixed,
     NamespaceMissing,
     NamespaceTerminating,
+    WebhookFailed,
     WriteForbidden,
     WriteRefused,
 )
@@ -24,6 +25,7 @@ ADVICE: Mapping[type[ClusterError], str] = {
     NamespaceMissing: "The Service is made once the namespace is there: make it, or delete this exposure.",
     NamespaceTerminating: "Whoever deletes the namespace, or holds it by a finalizer, decides when it is "
     "gone. The Service is made again when the namespace is back; else delete this exposure.",
+    WebhookFailed: "An admission webhook of the cluster does not work: ask who runs it. It is tried again.",
     WriteForbidden: "A right, a quota or a webhook of the cluster is in the way: ask who runs it. "
     "It is tried again.",
     AddressRefused: "It is made with another address.",

@@ -48,7 +48,7 @@ WIRE_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""When a connection whose packets are swallowed is given up: after 10 s, where TCP itself takes 15 min and more.
+"""When a connection whose packets are swallowed is given up: after 10 s; TCP itself takes 15 min and more.
 
 Seconds, but for the last one: ms that what was sent may go unconfirmed. (libpq, Parameter Key Words)
 """

@@ -317,6 +317,17 @@ def node_port_thief(port: int = PORT, name: str = "thief", namespace: str = "tea
     return foreign_service(name, namespace, type="NodePort", ports=[{"port": 80, "nodePort": port}])
 
 
+def assert_needs_requester(world: SteppingWorld, story: Story) -> None:
+    """Check that the thief has what was asked for, and that it was said once."""
+    assert story.status()["state"] == "NeedsRequester"
+    assert story.condition("Allocated") == ("False", "NodePortTaken")
+    message = story.message("Allocated")
+    assert f"Node port {PORT} is taken in the cluster by Service team-b/thief" in message
+    assert "ask again without node_port" in message
+    assert world.owner(PORT) == ("foreign", "team-b/thief")
+    assert story.kinds().count("port-lost") == 1
+
+
 def seconds(later: datetime | None, earlier: datetime) -> float:
     """Return how long after ``earlier`` something is."""
     assert later is not None

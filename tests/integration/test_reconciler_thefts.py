@@ -1,7 +1,6 @@
 """What becomes of an exposure whose port a foreign Service took: it moves, or waits for its requester."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.integration.reconciler_world import (
     PORT,
     SteppingWorld,
     Story,
+    assert_needs_requester,
     node_port_thief,
 )
 from tests.postgres import Database
@@ -114,16 +114,6 @@ def test_with_no_port_left_it_waits_and_says_so_and_goes_on_by_itself(world: Ste
 
 
 # A port that was asked for.
-
-
-def assert_needs_requester(world: SteppingWorld, story: Story) -> None:
-    assert story.status()["state"] == "NeedsRequester"
-    assert story.condition("Allocated") == ("False", "NodePortTaken")
-    message = story.message("Allocated")
-    assert f"Node port {PORT} is taken in the cluster by Service team-b/thief" in message
-    assert "ask again without node_port" in message
-    assert world.owner(PORT) == ("foreign", "team-b/thief")
-    assert story.kinds().count("port-lost") == 1
 
 
 @pytest.mark.parametrize("approved", [False, True])
@@ -255,89 +245,6 @@ def test_an_exposure_without_its_port_can_be_taken_back(world: SteppingWorld) ->
     world.cycle(2)
     assert (story.status()["state"], world.owner(PORT)) == ("Ended", ("foreign", "team-b/thief"))
     assert world.cluster.peek("team-b", "thief") is not None
-
-
-# An exposure that is suspended keeps its number in the ledger, and nothing keeps it in the cluster.
-
-
-def suspended(world: SteppingWorld, **spec: Any) -> Story:
-    """Give one that was live, and whose Service is gone."""
-    story = world.live(**spec)
-    story.post("suspend")
-    world.cycle(2)
-    assert world.is_gone(story)
-    return story
-
-
-def test_a_chosen_port_that_is_taken_during_a_suspension_moves_at_once(world: SteppingWorld) -> None:
-    story = suspended(world, ports=CHOSEN)
-    old = story.node_port()
-    world.cluster.add_service(node_port_thief(old))
-    world.cycle(2)
-    new = story.node_port()
-    assert (world.owner(old), world.owner(new)) == (("foreign", "team-b/thief"), ("held", "team-a/hello"))
-    assert story.status()["state"] == "Suspended"
-    story.post("resume")
-    world.cycle(2)
-    assert world.service(story)["spec"]["ports"][0]["nodePort"] == new != old
-    assert story.condition("Applied") == ("True", "InSync")
-    assert story.kinds().count("port-reassigned") == 1
-
-
-def test_an_asked_port_that_is_taken_during_a_suspension_is_the_thiefs_and_says_so(
-    world: SteppingWorld,
-) -> None:
-    story = suspended(world)
-    world.cluster.add_service(node_port_thief())
-    world.cycle(3)
-    assert world.owner(PORT) == ("foreign", "team-b/thief")
-    assert story.status()["state"] == "Suspended"
-    assert story.condition("Allocated") == ("False", "NodePortTaken")
-    story.post("resume")
-    world.cycle(2)
-    assert_needs_requester(world, story)
-
-
-def test_when_the_thief_goes_before_the_resume_the_asked_port_is_taken_back(world: SteppingWorld) -> None:
-    story = suspended(world)
-    world.cluster.add_service(node_port_thief())
-    world.cycle(2)
-    world.cluster.remove("team-b", "thief")
-    world.cycle(2)
-    assert world.owner(PORT) == ("held", "team-a/hello")
-    assert story.condition("Allocated") == ("True", "InLedger")
-    story.post("resume")
-    world.cycle(2)
-    assert story.condition("Applied") == ("True", "InSync")
-
-
-def test_who_lacks_its_port_and_is_suspended_goes_on_waiting_for_it(world: SteppingWorld) -> None:
-    story = world.live()
-    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"]["ports"][0].update(nodePort=LAST))
-    world.cluster.add_service(node_port_thief())
-    world.cycle(2)
-    assert_needs_requester(world, story)
-    story.post("suspend")
-    world.cycle(3)
-    assert world.is_gone(story)
-    assert story.condition("Allocated") == ("False", "NodePortTaken")
-    world.cluster.remove("team-b", "thief")
-    world.cycle(2)
-    assert world.owner(PORT) == ("held", "team-a/hello")
-    assert story.condition("Allocated") == ("True", "InLedger")
-
-
-def test_a_suspended_one_keeps_its_port_while_a_create_of_ours_may_arrive(world: SteppingWorld) -> None:
-    story = world.approved()
-    world.cluster.refuse_next("create", ClusterAway("no answer"))
-    world.cycle()
-    story.post("suspend")
-    world.cluster.add_service(node_port_thief())
-    world.cycle(2)
-    assert world.owner(PORT) == ("bound", "team-a/hello")
-    world.later(seconds=20)
-    world.later(seconds=20)
-    assert world.owner(PORT) == ("foreign", "team-b/thief")
 
 
 # Never free while the cluster may have it.

@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 
 from service.cluster.gateway import Kind
-from service.domain.errors import ClusterAway, WriteForbidden
+from service.domain.errors import ClusterAway, ClusterError, WebhookFailed, WriteForbidden
 from service.reconciler.breaker import CALLS, FAILURES, Breaker
 from service.reconciler.edge import Edge
 from tests.builders import NOON
@@ -70,12 +70,13 @@ def test_an_answer_in_between_begins_the_count_anew(cluster: FakeCluster, breake
     assert not breaker.is_open()
 
 
-def test_a_refusal_is_an_answer(cluster: FakeCluster, breaker: Breaker) -> None:
+@pytest.mark.parametrize("refusal", [WriteForbidden, WebhookFailed])
+def test_a_refusal_is_an_answer(cluster: FakeCluster, breaker: Breaker, refusal: type[ClusterError]) -> None:
     cluster.away = True
     fail(breaker, FAILURES - 1)
     cluster.away = False
-    cluster.refuse_next("service", WriteForbidden("no"))
-    with pytest.raises(WriteForbidden):
+    cluster.refuse_next("service", refusal("no"))
+    with pytest.raises(refusal):
         breaker.service("shop", "web")
     cluster.away = True
     fail(breaker, FAILURES - 1)

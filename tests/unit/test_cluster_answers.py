@@ -16,6 +16,7 @@ from service.domain.errors import (
     ObjectExists,
     ObjectMissing,
     PortAllocated,
+    WebhookFailed,
     WriteForbidden,
     WriteRefused,
 )
@@ -82,6 +83,12 @@ TROUBLE = make_cause("Invalid value: 30180: etcdserver: request timed out")
         ("POST", 408, make_status(), ClusterAway),
         ("POST", 429, make_status(), ClusterAway),
         ("POST", 500, make_status("failed to allocate a nodePort: range is full"), ClusterAway),
+        (
+            "POST",
+            500,
+            make_status('Internal error occurred: failed calling webhook "a.b": no'),
+            WebhookFailed,
+        ),
         ("POST", 504, make_status(), ClusterAway),
         ("GET", 404, make_status(), ObjectMissing),
         ("GET", 404, {}, ClusterAway),

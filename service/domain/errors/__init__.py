@@ -30,6 +30,7 @@
         ├── ObjectMissing
         │   └── NamespaceMissing      nothing can be made there
         ├── PortAllocated    "provided port is already allocated"
+        ├── WebhookFailed    an admission webhook did not answer as one does: nothing was written
         ├── WriteForbidden   RBAC, quota or an admission webhook
         │   └── NamespaceTerminating  nothing new can be made there
         └── WriteRefused     any other 4xx: sending it again changes nothing
@@ -80,6 +81,7 @@ from service.domain.errors.cluster import (
     ObjectExists,
     ObjectMissing,
     PortAllocated,
+    WebhookFailed,
     WriteForbidden,
     WriteRefused,
 )
@@ -149,6 +151,7 @@ __all__ = [
     "Unavailable",
     "UnsatisfiablePolicy",
     "UnsupportedMediaType",
+    "WebhookFailed",
     "WharfingerError",
     "WriteForbidden",
     "WriteRefused",

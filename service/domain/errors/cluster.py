@@ -44,6 +44,10 @@ class PortAllocated(ClusterError):
     reason = "NodePortTaken"
 
 
+class WebhookFailed(ClusterError):
+    reason = "WebhookFailed"
+
+
 class WriteForbidden(ClusterError):
     reason = "Forbidden"
 
