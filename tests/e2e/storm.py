@@ -96,6 +96,7 @@ class Storm:
                 one.stop()
             self._report.seconds["storm"] = time.monotonic() - begun
             self._world.calm()
+            vandal.plunder()
             settled = time.monotonic()
             snapshot = self._settle(account, vandal)
             self._report.seconds["settling"] = time.monotonic() - settled

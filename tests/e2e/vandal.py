@@ -4,6 +4,7 @@ It works through the second apiserver. What it made itself it remembers as the a
 may touch that.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -70,6 +71,13 @@ class Vandal(threading.Thread):
             raise AssertionError("the vandal has failed") from self.failure
         assert not self.is_alive()
 
+    def plunder(self) -> None:
+        """Take every number that ours had and nobody has now, once it has stopped."""
+        for number in self._lost_numbers():
+            with contextlib.suppress(ApiRefused):  # it went to somebody meanwhile
+                self._make((self._own, f"plunder-{number}"), number)
+                self.done["plundered"] += 1
+
     def clean_up(self) -> None:
         """Delete what it made."""
         for key in list(self.kept):
@@ -96,10 +104,10 @@ class Vandal(threading.Thread):
     def _take_port(self) -> None:
         """Make a Service with a number that may be free, held, bound or cooling: the apiserver decides.
 
-        Every other time one that it has seen at a Service of ours, which may be gone by now, or suspended.
+        Every other time one that a Service of ours had, and has no more: it was deleted, or is suspended.
         """
-        numbers = sorted(self._numbers) if self._chance.random() < 0.5 else None
-        number = self._chance.choice(numbers or PORTS)
+        lost = self._lost_numbers() if self._chance.random() < 0.5 else None
+        number = self._chance.choice(lost or PORTS)
         self._make((self._own, f"thief-{self._chance.randrange(12)}"), number)
         self.done["port taken"] += 1
 
@@ -129,11 +137,16 @@ class Vandal(threading.Thread):
         del self.kept[key]  # before the answer, which may not come
         self._admin.request("DELETE", _path(*key))
 
+    def _lost_numbers(self) -> list[int]:
+        """Return the numbers that Services of ours had when it looked, and that nobody has now."""
+        services = self._admin.request("GET", "/api/v1/services")["items"]
+        self._numbers |= {number for each in services if mark_of(each) for number in numbers_of(each)}
+        return sorted(self._numbers - {number for each in services for number in numbers_of(each)})
+
     def _one_of_ours(self) -> Document | None:
         namespace = self._chance.choice(self._teams)
         items = self._admin.request("GET", _path(namespace))["items"]
         ours = [service for service in items if mark_of(service)]
-        self._numbers |= {number for service in ours for number in numbers_of(service)}
         return self._chance.choice(ours) if ours else None
 
 
