@@ -92,6 +92,7 @@ class Desired:
     of the Service whose drift people know of, ``reverts`` whether they want that put right, ``calm_from``
     when a fight is over unless it goes on. ``adopts_uid``: it is the Service of somebody else with this uid
     that is to be ours, and never one that we make. ``has_spare_ports``: some are bound that nothing needs.
+    ``create_sent_at``: when the last write went out that had no answer yet.
     """
 
     exposure_id: UUID
@@ -104,6 +105,7 @@ class Desired:
     uid: str | None
     create_tokens: tuple[str, ...]
     late_tokens: tuple[str, ...] = ()
+    create_sent_at: datetime | None = None
     tried_aim: str | None
     next_attempt_at: datetime | None
     failure: str | None = None

@@ -50,6 +50,7 @@ def desired_of(record: ExposureRecord, now: datetime) -> Desired | None:
         is_live=revision.decision is Decision.LIVE,
         uid=sync.uid,
         create_tokens=sync.create_tokens,
+        create_sent_at=sync.create_sent_at,
         late_tokens=sync.late_tokens,
         tried_aim=sync.aim,
         next_attempt_at=sync.next_attempt_at,

@@ -223,7 +223,8 @@ def failed(
         sync.record(session, want.exposure_id, now, create_tokens=_without(record, spent))
         return
     removing = want.manifest is None
-    again = known.aim == want.aim
+    again, left = known.aim == want.aim, _without(record, spent)
+    is_as_before = spent is not None and left == list(want.create_tokens)  # nothing more than then may arrive
     attempts = max(known.attempts, 1) if again else 1
     step = SyncState.REMOVING if removing else SyncState.APPLYING
     path = (step,) if failure.unknown else (step, SyncState.FAILED)
@@ -239,7 +240,8 @@ def failed(
         message=failure.message,
         retryable=failure.retryable,
         still_serving=_serves(record, failure),
-        create_tokens=_without(record, spent),
+        create_tokens=left,
+        create_sent_at=want.create_sent_at if is_as_before else known.create_sent_at,
         cluster_ip=None if failure.reason == AddressRefused.reason else known.cluster_ip,
     )
     if known.reason != failure.reason or not again:

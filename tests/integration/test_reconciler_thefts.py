@@ -262,6 +262,20 @@ def test_while_a_lost_create_may_arrive_a_stranger_is_no_proof_of_a_loss(world: 
     assert_needs_requester(world, story)
 
 
+def test_tries_that_were_answered_do_not_put_off_the_news_of_a_theft(world: SteppingWorld) -> None:
+    story = world.approved()
+    world.cluster.refuse_next("create", ClusterAway("no answer"))
+    world.cycle()
+    world.cluster.add_service(node_port_thief())
+    for _ in range(7):
+        world.later(seconds=2)
+    assert world.written().count("create") > 2
+    assert world.owner(PORT) == ("bound", "team-a/hello")
+    world.later(seconds=2)
+    world.cycle()
+    assert_needs_requester(world, story)
+
+
 def test_a_create_that_arrived_after_all_keeps_its_port_through_a_withdrawal(world: SteppingWorld) -> None:
     story = world.approved()
     world.cluster.lose_answer_of("create")
