@@ -19,6 +19,7 @@ from service.domain.errors import (
     ObjectChanged,
     ObjectMissing,
     PortAllocated,
+    WebhookFailed,
     WriteRefused,
 )
 from service.domain.ports import Pool
@@ -73,7 +74,7 @@ def _clear_away(gateway: Gateway, namespace: str, name: str, wait: Callable[[flo
         except ObjectMissing:
             return
         except ClusterError as error:
-            if tried == TRIES or not isinstance(error, (ObjectChanged, ClusterAway)):
+            if tried == TRIES or not isinstance(error, (ObjectChanged, ClusterAway, WebhookFailed)):
                 raise type(error)(
                     f"Service {namespace}/{name}, asked for to find them, may be left behind: {error}. "
                     f"Delete it: kubectl --namespace {namespace} delete service {name} --ignore-not-found"

@@ -242,7 +242,7 @@ def open_gateway(
     Args:
         kubeconfig: None: the credentials that Kubernetes gives to a Pod.
         context: None: the file's current one.
-        silence_seconds: after which a watch counts as broken.
+        silence_seconds: after which a watch that says nothing ends.
         account: the folder of a Pod's credentials.
 
     Raises:

@@ -5,9 +5,11 @@ is open every call fails at once, so no thread waits its 4 s again and again, an
 double up to a cap, with jitter.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from service.cluster.gateway import Change, Gateway, Kind, Listing
 from service.domain.errors import ClusterAway, ClusterError
@@ -22,6 +24,21 @@ CALLS = 8
 """So many calls at a time: more did not make the apiserver faster (docs/kubernetes.md, Rates)."""
 
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 30.0
+
+_LATEST: ContextVar[float] = ContextVar("latest", default=math.inf)
+
+
+@contextmanager
+def begins_until(latest: float) -> Iterator[None]:
+    """Let no call of this thread inside the block begin after a moment of the monotonic clock.
+
+    Who waits for his turn may have been overtaken by the time for which his write was announced.
+    """
+    token = _LATEST.set(latest)
+    try:
+        yield
+    finally:
+        _LATEST.reset(token)
 
 
 class Breaker:
@@ -84,6 +101,8 @@ class Breaker:
             if self.is_open():
                 why = f"{self._failures} calls in a row got no answer; the last one: {self._problem}"
                 raise ClusterAway(why)
+            if self._edge.monotonic() > _LATEST.get():
+                raise ClusterAway("it waited too long for its turn, so nothing was sent")
             try:
                 yield
             except ClusterAway as error:

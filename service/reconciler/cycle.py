@@ -30,7 +30,7 @@ from service.reconciler.edge import Edge
 from service.reconciler.execute import Executor
 from service.reconciler.leases import Lease
 from service.reconciler.ledger_guard import LedgerGuard
-from service.reconciler.lost import lacking, recover, thieves_of
+from service.reconciler.lost import is_said_in_vain, lacking, recover, thieves_of
 from service.reconciler.orphans import Orphans
 from service.reconciler.permit import Permit
 from service.reconciler.readiness import Readiness, Seen
@@ -69,8 +69,8 @@ class Task:
     seen: Seen | None
 
     def needs_ports(self) -> bool:
-        """Return whether it has lost a node port, or has to do without one."""
-        return bool(self.thieves or lacking(self.record))
+        """Return whether it has lost a node port, has to do without one, or did and does no more."""
+        return bool(self.thieves or lacking(self.record) or is_said_in_vain(self.record))
 
     def is_empty(self) -> bool:
         """Return whether there is nothing to do."""
@@ -133,10 +133,15 @@ class Cycle:
         return self._work_off()
 
     def _work_off(self) -> int:
-        """Hand out work as long as there is room; return for how many keys something is to be done."""
+        """Hand out work as long as there is room; return for how many keys something is to be done.
+
+        Raises:
+            LeaseLost: another worker goes on.
+        """
         begun = 0
         while not self._breaker.is_open() and (refs := self._next_lot()):
             try:
+                self._lease.check()
                 begun += self._settle(refs)
             except Exception:
                 self._were_busy.extend(refs)  # what the cluster has told is told once
@@ -174,7 +179,7 @@ class Cycle:
             settled, others = wishes.sweep(session, self._cluster)
             owners = wishes.owners(session, self._cluster)
         self._backlog |= dict.fromkeys([*others, *sorted(differing(settled, look, self._edge.now()))])
-        self._backlog |= dict.fromkeys(self._strangers.bring_in(look, owners))
+        self._backlog |= dict.fromkeys(self._strangers.bring_in(look, owners) | self._strangers.in_conflict)
         orphans = self._orphans.look(look, owners)
         if orphans and self._run_ahead(self._newest_of(orphans)):
             for orphan in orphans:
@@ -258,7 +263,7 @@ class Cycle:
             record,
             want,
             service,
-            thieves_of(record, want, service, self._strangers.conflicts, now),
+            thieves_of(record, service, self._strangers.conflicts, now),
             tuple(plan({ref: want}, look.services, now, self._rules))
             if want and _may_act(record, want)
             else (),

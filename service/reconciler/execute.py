@@ -50,6 +50,7 @@ from service.domain.plan import (
 from service.domain.spec import Document
 from service.reconciler import drift, recording
 from service.reconciler.batch import Batch
+from service.reconciler.breaker import begins_until
 from service.reconciler.clashes import (
     UNFORESEEN,
     explain_foreign,
@@ -150,7 +151,8 @@ class Executor(Steps):
         if want.cluster_ip is not None:  # the address that it had: clients may know it
             sent["spec"]["clusterIP"] = want.cluster_ip
         try:
-            stored = self._gateway.create(sent)
+            with begins_until(start.at + SEND_WITHIN_SECONDS):
+                stored = self._gateway.create(sent)
         except (ObjectExists, PortAllocated) as error:
             self._clash(action.ref, want, error, token)
         except ClusterAway as error:
@@ -218,8 +220,10 @@ class Executor(Steps):
             self._applied(want, current, "applied")
             return
         found = drift_of(current.service, wanted) if action.reason == "drift" else None
+        changed = merged(current.service, wanted, live.manifest if live else None)
         try:
-            stored = self._gateway.replace(merged(current.service, wanted, live.manifest if live else None))
+            with begins_until(begun + SEND_WITHIN_SECONDS):
+                stored = self._gateway.replace(changed)
         except ObjectChanged:
             return  # somebody was faster: look again
         except FieldFixed as error:
@@ -249,7 +253,7 @@ class Executor(Steps):
         assert want.manifest is not None
         assert want.adopts_uid is not None
         token = want.create_tokens[0] if want.create_tokens else self._edge.entropy(16).hex()
-        known = {"create_tokens": [token], "create_sent_at": self._edge.now()}
+        begun, known = self._edge.monotonic(), {"create_tokens": [token], "create_sent_at": self._edge.now()}
         if self._prepare(want, spent=token, **known) is None:
             return
         found = self._gateway.service(action.ref.namespace, action.ref.name)
@@ -260,7 +264,8 @@ class Executor(Steps):
             self._fail(want, Failure(ADOPTION_CHANGED, str(change), retryable=False), spent=token)
             return
         try:
-            stored = self._gateway.replace(with_mark(found, want.marked(token)))
+            with begins_until(begun + SEND_WITHIN_SECONDS):
+                stored = self._gateway.replace(with_mark(found, want.marked(token)))
         except ObjectChanged:
             return  # somebody was faster: look again
         self._written(want, stored, with_mark(want.manifest, want.marked(token)), action.reason)

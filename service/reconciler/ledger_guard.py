@@ -140,5 +140,5 @@ def _unwritten(metadata: Document, error: ClusterError) -> str:
     return (
         f"ConfigMap {metadata['namespace']}/{metadata['name']}, the mark of the ledger, cannot be written: "
         f"{error}. Nothing is sent to the cluster until it can: let the worker have that namespace there, "
-        "and the right to write ConfigMaps in it."
+        "and the right to write ConfigMaps in it, and no webhook in its way that does not work."
     )

@@ -19,10 +19,10 @@ from service.domain.plan import (
     LACKING,
     NODE_PORT_TAKEN,
     POOL_EXHAUSTED,
-    Desired,
     Observed,
     Ref,
 )
+from service.reconciler.desire import owner_of
 from service.reconciler.recording import ACTOR, may_arrive
 from service.store import events, exposures, ports, sync
 from service.store.database import Session
@@ -40,9 +40,17 @@ def lacking(record: ExposureRecord) -> frozenset[int]:
     return frozenset(given - own)
 
 
+def is_said_in_vain(record: ExposureRecord) -> bool:
+    """Return whether it is said to lack a number, and lacks none any more: what asked for it is over.
+
+    Where something was tried, that was the attempt's reason, and ends with it.
+    """
+    is_at_rest = record.sync.state in (SyncState.NONE, SyncState.REMOVED, SyncState.IN_SYNC)
+    return is_at_rest and record.sync.reason in LACKING and not lacking(record)
+
+
 def thieves_of(
     record: ExposureRecord,
-    want: Desired | None,
     have: Observed | None,
     conflicts: Mapping[int, Ref],
     now: datetime,
@@ -58,9 +66,9 @@ def thieves_of(
         conflicts: bound port of anybody → the stranger that has it.
     """
     is_create_open = bool(record.sync.create_tokens) and may_arrive(record, now)
-    if want is None or is_create_open or (want.manifest is None and not want.is_suspended):
+    if is_create_open or record.exposure.intent is Intent.ABSENT:
         return {}
-    kept = node_ports(have.service) if have is not None and want.owns(have) else frozenset()
+    kept = node_ports(have.service) if have is not None and owner_of(record).owns(have) else frozenset()
     bound = {claim.port for claim in record.claims if claim.state is ClaimState.BOUND}
     return {port: ref for port, ref in conflicts.items() if port in bound - kept}
 
@@ -85,7 +93,8 @@ def recover(session: Session, exposure_id: UUID, thieves: Mapping[int, Ref], now
     missing = lacking(after)
     if missing:
         changed |= _say_why(session, after, missing, now)
-    elif changed and after.sync.reason in LACKING:
+    elif after.sync.reason in LACKING and (changed or is_said_in_vain(after)):
+        changed = True
         values = {"reason": None, "message": None, "retryable": True, "next_attempt_at": None, "attempts": 0}
         sync.record(session, exposure_id, now, **values)
     return changed
@@ -100,8 +109,11 @@ def _recover_one(session: Session, exposure_id: UUID, port: int, thief: Ref | No
     assert record is not None
     given = [revision for revision in _undone(record) if port in revision.allocation.numbers()]
     claim = ports.get(session, record.exposure.metadata.cluster, port)
-    if not given:
-        return False
+    if not given:  # bound for a revision that is over: nobody misses it
+        if thief is None:
+            return False
+        theft = reassign.Theft(port, (thief.namespace, thief.name), ())
+        return reassign.give_up_port(session, record, theft, now)
     if thief is None and (claim is None or claim.state is ClaimState.COOLING):
         if reassign.retake_port(session, record, given[-1], port, now):
             _tell(session, record, given[-1], "port-regained", now, port=port)
@@ -121,7 +133,11 @@ def _recover_one(session: Session, exposure_id: UUID, port: int, thief: Ref | No
 
 
 def _say_why(session: Session, record: ExposureRecord, missing: frozenset[int], now: datetime) -> bool:
-    """Write down what is missing, and who has it, with an event; return False when that is known."""
+    """Write down what is missing, and who has it, with an event; return False when that is known.
+
+    What is tried just now, and fails, has its own reason: that one stays, unless what is tried is what lacks
+    its number.
+    """
     asked = {port for port in missing for revision in _undone(record) if port in revision.allocation.asked()}
     reason = NODE_PORT_TAKEN if asked else POOL_EXHAUSTED
     if record.sync.adopts_uid is not None:  # who has the number has it from the Service: it is not as it was
@@ -129,15 +145,21 @@ def _say_why(session: Session, record: ExposureRecord, missing: frozenset[int], 
     message = " ".join(_sentences(session, record, missing, asked))
     if (record.sync.reason, record.sync.message) == (reason, message):
         return False
-    values: dict[str, object] = {"reason": reason, "message": message, "retryable": not asked}
     wanted = record.newest(Decision.APPROVED) or record.newest(Decision.LIVE)
-    is_needed = wanted is not None and bool(missing & wanted.allocation.numbers())
-    if is_needed and record.sync.state is SyncState.IN_SYNC:
-        values["state"] = move_sync(record.sync.state, SyncState.DRIFTED).value
-    sync.record(session, record.exposure.id, now, **values)
-    newest = _undone(record)[-1]
-    _tell(session, record, newest, "port-lost", now, ports=sorted(missing), reason=reason, message=message)
-    return True
+    is_present = record.exposure.intent is Intent.PRESENT
+    is_needed = is_present and wanted is not None and bool(missing & wanted.allocation.numbers())
+    is_said = is_needed or record.sync.reason in (None, *LACKING)
+    if is_said:
+        values: dict[str, object] = {"reason": reason, "message": message, "retryable": not asked}
+        if is_needed and record.sync.state is SyncState.IN_SYNC:
+            values["state"] = move_sync(record.sync.state, SyncState.DRIFTED).value
+        sync.record(session, record.exposure.id, now, **values)
+    facts = {"ports": sorted(missing), "reason": reason, "message": message}
+    told = events.newest(session, record.exposure.id, ("port-lost", "port-regained", "port-reassigned"))
+    is_told = told is not None and (told.kind, told.data) == ("port-lost", facts)
+    if not is_told:
+        _tell(session, record, _undone(record)[-1], "port-lost", now, **facts)
+    return is_said or not is_told
 
 
 def _sentences(

@@ -7,7 +7,6 @@ from service.domain.lifecycle import Mover, move
 from service.domain.plan import Desired
 from service.reconciler.backoff import NO_HEALS
 from service.reconciler.desire import desired_of
-from service.reconciler.lost import recover
 from service.reconciler.recording import IN_FLIGHT, may_arrive, tell, via
 from service.store import exposures, ports, sync
 from service.store.database import Session
@@ -50,9 +49,8 @@ def removed(session: Session, want: Desired, now: datetime, cooling: timedelta) 
     )
     if record.exposure.revert_asked_at is not None:
         exposures.note(session, want.exposure_id, revert_asked_at=None)
-    if want.is_suspended:  # approvals and claims stay; which port it still lacks is said anew
+    if want.is_suspended:  # approvals and claims stay
         tell(session, want, "taken-down", now)
-        recover(session, want.exposure_id, {}, now)
     else:
         _end(session, want, record, now, cooling)
 

@@ -17,7 +17,13 @@ log = logging.getLogger(__name__)
 
 
 class Strangers:
-    """One cluster's. ``conflicts``: bound node port of ours → the stranger that has it."""
+    """One cluster's.
+
+    Attributes:
+        conflicts: bound node port of ours → the stranger that has it.
+        in_conflict: whose these ports are. Some conflicts last: they are looked at when they are new, when
+            the exposure has news of its own, and at each sweep; in between they wake nobody.
+    """
 
     def __init__(self, cluster: str, gateway: Gateway, edge: Edge) -> None:
         self._cluster = cluster
@@ -25,13 +31,16 @@ class Strangers:
         self._is_behind = True
         self._ports_of: Mapping[Ref, Set[int]] = {}
         self.conflicts: Mapping[int, Ref] = {}
+        self.in_conflict: Set[Ref] = frozenset()
 
     def are_among(self, refs: Iterable[Ref], look: Look, records: Mapping[Ref, ExposureRecord]) -> bool:
         """Return whether one of these keys is or was somebody else's, or the ledger is behind anyway."""
         return self._is_behind or any(self._is_strange(ref, look, records.get(ref)) for ref in refs)
 
     def bring_in(self, look: Look, known: Mapping[Ref, Owner]) -> Set[Ref]:
-        """Make the ledger's foreign claims be what the cluster has; return who lost a port to whom.
+        """Make the ledger's foreign claims be what the cluster has; return who lost a port by that.
+
+        Those whose bound port is in a conflict that was not there before are among them.
 
         Args:
             look: at all Services.
@@ -42,6 +51,7 @@ class Strangers:
         """
         owners = strangers(look.services, known)
         facts = {"cluster": self._cluster}
+        before, self.conflicts, self.in_conflict = self.conflicts, {}, frozenset()
         self._is_behind = True
         try:
             brought = self._ports.bring_in(owners)
@@ -59,7 +69,9 @@ class Strangers:
             ports_of.setdefault(service.ref, set()).add(port)
         self._ports_of = ports_of
         self.conflicts = {port: owners[port].ref for port in brought.conflicts}
-        return brought.losers | set(brought.conflicts.values())
+        self.in_conflict = frozenset(brought.conflicts.values())
+        new = {ref for port, ref in brought.conflicts.items() if before.get(port) != self.conflicts[port]}
+        return brought.losers | new
 
     def _is_strange(self, ref: Ref, look: Look, record: ExposureRecord | None) -> bool:
         """Return whether a key has a Service that is not ours, with other ports than were brought in.

@@ -49,7 +49,7 @@ class Watch:
         """List and watch until ``stop``. Whatever goes wrong, it begins anew."""
         while not self._stopping.is_set():
             try:
-                if self._since is None:
+                if self._since is None or self._edge.monotonic() >= self._list_at:
                     self._list()
                 self._follow()
             except ListTooOld as error:
@@ -88,13 +88,10 @@ class Watch:
                 self._wake()
         if self._stopping.is_set():
             return
-        ended = self._edge.monotonic()
-        if not told and ended - begun < SHORT_SECONDS:
+        if not told and self._edge.monotonic() - begun < SHORT_SECONDS:
             self._fail(f"the watch of {self._kind} ended as soon as it had begun")
-            return
-        self._failures = 0
-        if ended >= self._list_at:
-            self._since = None
+        else:
+            self._failures = 0
 
     def _fail(self, problem: str) -> None:
         """Go on where the watch was; when that fails as well, or a list did, what is known may be old."""

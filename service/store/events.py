@@ -4,6 +4,7 @@ A new event has to know the hash of the last one. The exposure's row has it, and
 time go on from there. Within a transaction that lock is kept, so where the chain ends is read once.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -96,6 +97,18 @@ def append(
 
 def _row(entry: Entry, head: Head) -> Document:
     return {column: getattr(entry, column) for column in WRITTEN if column != "hash"} | {"hash": head.hash}
+
+
+def newest(session: Session, exposure_id: UUID, kinds: Collection[str]) -> Event | None:
+    """Return the last event of an exposure that is of one of these kinds."""
+    query = (
+        select(t.event)
+        .where(t.event.c.exposure_id == exposure_id, t.event.c.kind.in_(kinds))
+        .order_by(t.event.c.seq.desc())
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    return event_of(row) if row is not None else None
 
 
 def of_exposure(session: Session, exposure_id: UUID, after: int, limit: int) -> list[Event]:

@@ -33,8 +33,7 @@ DUE = Prepared(
             WHERE state NOT IN ('none', 'in_sync', 'removed') OR reason = ANY (:lacking)
         UNION ALL SELECT exposure_id FROM exposure_sync WHERE paused AND state = 'removed'
       )
-      AND NOT (e.intent = 'suspended' AND s.state IN ('none', 'removed') AND s.create_tokens = '{}'
-        AND coalesce(s.reason <> ALL (:lacking), true))
+      AND NOT (e.intent = 'suspended' AND s.state IN ('none', 'removed') AND s.create_tokens = '{}')
       AND (s.next_attempt_at IS NULL OR s.next_attempt_at <= :now OR s.reason = ANY (:lacking)
         OR s.aim IS DISTINCT FROM CASE WHEN e.intent <> 'present' THEN 'removal' ELSE 'revision ' || (
             SELECT max(number) FROM revision WHERE exposure_id = e.id AND decision IN ('approved', 'live')
@@ -98,7 +97,7 @@ def sweep(session: Session, cluster: str) -> tuple[list[Settled], list[Ref]]:
         found = _settled_of(row)
         if found is not None:
             settled.append(found)
-        elif row.is_present or row.state not in ("none", "removed") or _may_have_one(row):
+        elif row.is_present or row.state not in ("none", "removed") or _may_have_one(row) or _may_lack(row):
             others.append(Ref(row.namespace, row.name))
     return settled, others
 
@@ -106,6 +105,12 @@ def sweep(session: Session, cluster: str) -> tuple[list[Settled], list[Ref]]:
 def _may_have_one(row: Row[Any]) -> bool:
     """Return whether the cluster may have a Service of what is down: a late create may arrive at any time."""
     return bool(row.uid or row.create_tokens or row.late_tokens)
+
+
+def _may_lack(row: Row[Any]) -> bool:
+    """Return whether a number of what is down may have gone to somebody, or is said to have."""
+    given = Allocation.from_document(row.allocation).numbers() if row.allocation else set()
+    return bool(row.is_open or row.reason is not None or given - set(row.ports))
 
 
 def _settled_of(row: Row[Any]) -> Settled | None:

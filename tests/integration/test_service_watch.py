@@ -177,6 +177,25 @@ def test_what_a_watch_has_missed_is_listed_when_its_time_is_over() -> None:
     assert LIST_SECONDS[0] <= deaf.asked_seconds <= LIST_SECONDS[1]
 
 
+def test_a_watch_that_always_breaks_is_listed_when_its_time_is_over() -> None:
+    class Breaking(FakeCluster):
+        passed = 0.0
+
+        def watch(
+            self, kind: Kind, since: str, seconds: int, stopping: Callable[[], bool]
+        ) -> Iterator[Change]:
+            yield Change(ChangeKind.BOOKMARK, {"metadata": {"resourceVersion": since}})
+            self.passed += 100
+            raise ClusterAway("the connection broke")
+
+    breaking = Breaking()
+    breaking.add_namespace("shop")
+    with watching(breaking, lambda: time.monotonic() + breaking.passed) as watch:
+        eventually(watch.knows(), SOON_SECONDS)
+        breaking.add_service(make_service("shop"))
+        eventually(watch.knows(WEB), 5 * SOON_SECONDS)
+
+
 def test_a_silent_watch_is_no_fault_and_the_next_one_goes_on_without_a_list(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

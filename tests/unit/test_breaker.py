@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
-from threading import Lock
+from threading import Barrier, Event, Lock
 from time import sleep
 from typing import NoReturn
 
@@ -11,9 +11,11 @@ import pytest
 
 from service.cluster.gateway import Kind
 from service.domain.errors import ClusterAway, ClusterError, WebhookFailed, WriteForbidden
-from service.reconciler.breaker import CALLS, FAILURES, Breaker
+from service.domain.spec import Document
+from service.reconciler.breaker import CALLS, FAILURES, Breaker, begins_until
 from service.reconciler.edge import Edge
 from tests.builders import NOON
+from tests.contract.builders import make_service
 from tests.fakes import FakeCluster
 from tests.judges import a_judge
 
@@ -36,13 +38,17 @@ def clock() -> Ticking:
     return Ticking()
 
 
-@pytest.fixture
-def breaker(cluster: FakeCluster, clock: Ticking) -> Breaker:
+def make_breaker(cluster: FakeCluster, clock: Ticking) -> Breaker:
     def no_transaction() -> NoReturn:
         raise AssertionError("a breaker has nothing to do in the database")
 
     edge = Edge(no_transaction, lambda: NOON, clock, Random(3).randbytes, timedelta(0), a_judge())
     return Breaker(cluster, edge)
+
+
+@pytest.fixture
+def breaker(cluster: FakeCluster, clock: Ticking) -> Breaker:
+    return make_breaker(cluster, clock)
 
 
 def fail(breaker: Breaker, times: int) -> None:
@@ -128,3 +134,32 @@ def test_no_more_calls_than_it_allows_are_under_way_at_a_time(cluster: FakeClust
         for _ in range(4 * CALLS):
             threads.submit(breaker.service, "shop", "web")
     assert most == [CALLS]
+
+
+def test_who_has_waited_too_long_for_a_turn_sends_nothing(clock: Ticking) -> None:
+    free, are_all_in = Event(), Barrier(CALLS + 1)
+
+    class Slow(FakeCluster):
+        def service(self, namespace: str, name: str) -> Document | None:
+            are_all_in.wait(10)
+            free.wait(10)
+            return super().service(namespace, name)
+
+    cluster = Slow()
+    breaker, latest = make_breaker(cluster, clock), clock.now + 8
+
+    def late() -> None:
+        with begins_until(latest):
+            breaker.create(make_service("shop"))
+
+    with ThreadPoolExecutor(CALLS + 1) as pool:
+        slow = [pool.submit(breaker.service, "shop", "web") for _ in range(CALLS)]
+        are_all_in.wait(10)
+        waiting = pool.submit(late)
+        clock.now += 9
+        free.set()
+        with pytest.raises(ClusterAway, match="too long for its turn"):
+            waiting.result(10)
+        assert [each.result(10) for each in slow] == [None] * CALLS
+    assert [call.method for call in cluster.calls if call.method == "create"] == []
+    assert not breaker.is_open()
