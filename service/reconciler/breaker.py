@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from service.cluster.gateway import Change, Gateway, Kind, Listing
-from service.domain.errors import ClusterAway, ClusterError
+from service.domain.errors import ClusterAway, ClusterError, NotSent
 from service.domain.spec import Document
 from service.reconciler.backoff import pause
 from service.reconciler.edge import Edge
@@ -32,7 +32,10 @@ _LATEST: ContextVar[float] = ContextVar("latest", default=math.inf)
 def begins_until(latest: float) -> Iterator[None]:
     """Let no call of this thread inside the block begin after a moment of the monotonic clock.
 
-    Who waits for his turn may have been overtaken by the time for which his write was announced.
+    It is asked when the call has its turn: until then it may have waited for others.
+
+    Raises (inside):
+        NotSent: it is later than that.
     """
     token = _LATEST.set(latest)
     try:
@@ -102,7 +105,7 @@ class Breaker:
                 why = f"{self._failures} calls in a row got no answer; the last one: {self._problem}"
                 raise ClusterAway(why)
             if self._edge.monotonic() > _LATEST.get():
-                raise ClusterAway("it waited too long for its turn, so nothing was sent")
+                raise NotSent("it took too long to get ready for a write, so nothing was sent")
             try:
                 yield
             except ClusterAway as error:

@@ -18,6 +18,7 @@ from service.domain.errors import (
     ClusterAway,
     ClusterError,
     FieldFixed,
+    NotSent,
     ObjectChanged,
     ObjectExists,
     PortAllocated,
@@ -145,7 +146,7 @@ class Executor(Steps):
         else:
             start = self._start(want)
             record = self._prepare(want, start.token, **start.known)
-        if record is None or self._is_late(want, start.at, start.token):
+        if record is None:
             return
         token, sent = start.token, with_mark(want.manifest, want.marked(start.token))
         if want.cluster_ip is not None:  # the address that it had: clients may know it
@@ -155,22 +156,14 @@ class Executor(Steps):
                 stored = self._gateway.create(sent)
         except (ObjectExists, PortAllocated) as error:
             self._clash(action.ref, want, error, token)
+        except NotSent as error:
+            self._fail(want, failure_of(error), spent=token)
         except ClusterAway as error:
             self._fail(want, failure_of(error))
         except ClusterError as error:
             self._fail(want, failure_of(error), spent=token)
         else:
             self._written(want, stored, sent, action.reason)
-
-    def _is_late(self, want: Desired, begun: float, spent: str | None = None) -> bool:
-        """Return whether a write comes too late to be sent; then that is said, and it is tried again."""
-        late = self._edge.monotonic() - begun
-        if late <= SEND_WITHIN_SECONDS:
-            return False
-        self._fail(
-            want, failure_of(ClusterAway(f"it took {late:.0f} s to get ready for a write")), spent=spent
-        )
-        return True
 
     def _start(self, want: Desired) -> "_Start":
         token = self._edge.entropy(16).hex()
@@ -211,7 +204,7 @@ class Executor(Steps):
         begun, sent_at = self._edge.monotonic(), self._edge.now()
         record = self._prepare(want, create_sent_at=sent_at)
         current = self._ours(action.ref, want) if record else None
-        if record is None or current is None or self._is_late(want, begun):
+        if record is None or current is None:
             return
         mark, live = Mark.of(current.service), record.newest(Decision.LIVE)
         token = mark.create_token if mark else self._edge.entropy(16).hex()  # the mark may have been stripped

@@ -1,7 +1,6 @@
 """What the real kube-apiserver answers while an admission webhook of its cluster does not work."""
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ from service.domain.errors import ClusterError, WebhookFailed
 from service.domain.spec import Document
 from tests.contract.builders import make_service
 from tests.contract.clusters import Real
+from tests.e2e.parts import wait_until
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 KNOWN_SECONDS = 10.0
@@ -39,14 +39,15 @@ def webhook(real: Real, namespace: str, port: int) -> Iterator[None]:
 
 def refusal(act: Callable[[], object]) -> ClusterError:
     """Return what is answered once the kube-apiserver knows of the webhook."""
-    deadline = time.monotonic() + KNOWN_SECONDS
-    while time.monotonic() < deadline:
+
+    def refused() -> ClusterError | None:
         try:
             act()
         except ClusterError as error:
             return error
-        time.sleep(0.05)
-    raise AssertionError("the kube-apiserver does not ask the webhook")
+        return None
+
+    return wait_until(refused, "the kube-apiserver asks the webhook", KNOWN_SECONDS)
 
 
 @pytest.fixture

@@ -328,6 +328,16 @@ def assert_needs_requester(world: SteppingWorld, story: Story) -> None:
     assert story.kinds().count("port-lost") == 1
 
 
+def without_its_port(world: SteppingWorld) -> Story:
+    """Give one that is live and whose number a stranger has."""
+    story = world.live()
+    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"]["ports"][0].update(nodePort=PORT + 1))
+    world.cluster.add_service(node_port_thief())
+    world.cycle(2)
+    assert_needs_requester(world, story)
+    return story
+
+
 def seconds(later: datetime | None, earlier: datetime) -> float:
     """Return how long after ``earlier`` something is."""
     assert later is not None

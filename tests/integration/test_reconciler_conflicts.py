@@ -16,6 +16,7 @@ from tests.integration.reconciler_world import (
     assert_needs_requester,
     foreign_service,
     node_port_thief,
+    without_its_port,
 )
 from tests.integration.test_reconciler_dropped import TWO, lose_a_change, withdraw
 from tests.integration.worker_harbour import Harbour, eventually, is_live
@@ -41,16 +42,6 @@ def put_off(world: SteppingWorld, story: Story) -> None:
     start = (world.clock() + timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert world.api.ann.patch(story.at, {"spec": {"not_before": start}}).status_code == 202
     story.approve(2, story.status()["pending"]["digest"])
-
-
-def without_its_port(world: SteppingWorld) -> Story:
-    """Give one that is live and whose number a stranger has."""
-    story = world.live()
-    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"]["ports"][0].update(nodePort=LAST))
-    world.cluster.add_service(node_port_thief())
-    world.cycle(2)
-    assert_needs_requester(world, story)
-    return story
 
 
 # Whose it is.

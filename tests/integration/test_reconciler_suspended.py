@@ -12,11 +12,11 @@ from tests.integration.reconciler_world import (
     Story,
     assert_needs_requester,
     node_port_thief,
+    without_its_port,
 )
 from tests.postgres import Database
 
 CHOSEN = [{"name": "http", "port": 80}]
-LAST = 30040
 
 
 @pytest.fixture
@@ -78,11 +78,7 @@ def test_when_the_thief_goes_before_the_resume_the_asked_port_is_taken_back(worl
 
 
 def test_who_lacks_its_port_and_is_suspended_goes_on_waiting_for_it(world: SteppingWorld) -> None:
-    story = world.live()
-    world.cluster.hand_edit("team-a", "hello", lambda s: s["spec"]["ports"][0].update(nodePort=LAST))
-    world.cluster.add_service(node_port_thief())
-    world.cycle(2)
-    assert_needs_requester(world, story)
+    story = without_its_port(world)
     story.post("suspend")
     world.cycle(3)
     assert world.is_gone(story)

@@ -25,6 +25,7 @@
     │   └── MarkUnwritten    the ledger's mark is not in the cluster; seen by the worker only
     └── ClusterError         what a kube-apiserver answered, seen by the worker only
         ├── ClusterAway      no answer, or 5xx/429: the outcome of a write is unknown
+        │   └── NotSent      it came too late to be sent: nothing is under way
         ├── ListTooOld       a watch cannot go on from there: list again
         ├── ObjectExists · ObjectChanged
         ├── ObjectMissing
@@ -77,6 +78,7 @@ from service.domain.errors.cluster import (
     ListTooOld,
     NamespaceMissing,
     NamespaceTerminating,
+    NotSent,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -133,6 +135,7 @@ __all__ = [
     "NodePortTaken",
     "NotAdopted",
     "NotFound",
+    "NotSent",
     "NothingToRenew",
     "ObjectChanged",
     "ObjectExists",

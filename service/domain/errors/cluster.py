@@ -20,6 +20,10 @@ class ClusterAway(ClusterError):
     reason = "ClusterAway"
 
 
+class NotSent(ClusterAway):
+    pass
+
+
 class ListTooOld(ClusterError):
     reason = "Expired"
 
