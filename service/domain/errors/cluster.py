@@ -21,7 +21,7 @@ class ClusterAway(ClusterError):
 
 
 class NotSent(ClusterAway):
-    pass
+    reason = "NotSent"
 
 
 class ListTooOld(ClusterError):
